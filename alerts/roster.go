@@ -1,0 +1,147 @@
+package alerts
+
+import (
+	"encoding/json"
+	"time"
+
+	contract "firewatch/firmware-contracts"
+)
+
+// AreaLevel is the level of an Area.
+type AreaLevel string
+
+// The levels, from wide to narrow.
+const (
+	City     AreaLevel = "city"
+	County   AreaLevel = "county"
+	Township AreaLevel = "township"
+)
+
+// Area is a part of the prefecture. Codes are GB/T 2260 (6 digits) for cities
+// and counties and GB/T 10114 (9 digits) for townships.
+type Area struct {
+	Code     string
+	Name     string // 中文
+	Level    AreaLevel
+	Parent   string          // code of the area above, empty for the city
+	Lat, Lon float64         // a point inside, WGS-84 degrees
+	Outline  json.RawMessage // GeoJSON Polygon or MultiPolygon, WGS-84; nil when unknown
+	Surveyed bool            // false: the outline was made up for the sample set
+}
+
+// TeamKind tells professional from township teams.
+type TeamKind string
+
+// The kinds of teams.
+const (
+	Professional TeamKind = "professional" // 专业森林消防队
+	TownshipTeam TeamKind = "township"     // 乡镇专业扑火队
+)
+
+// Team is a fire team.
+type Team struct {
+	ID       contract.TeamID
+	Name     string
+	Kind     TeamKind
+	Area     string // code of the area it belongs to
+	Lat, Lon float64
+	Members  int
+	Contact  string
+	Phone    string
+}
+
+// Device is a registered tracker or sensor. The registry decides who is
+// expected to report.
+type Device struct {
+	ID         contract.DeviceID
+	Kind       contract.Kind
+	Area       string // code of a township
+	Name       string // the warden's name or the site's
+	Phone      string
+	Lat, Lon   float64       // a sensor's site; a tracker's beat centre
+	Expect     time.Duration // expected interval between readings; 0: not expected to report
+	SecretHash string        // hash of the credential; empty: may not connect
+	Disabled   bool
+}
+
+// Roster is the whole of areas, teams and devices, replaced all or nothing.
+type Roster struct {
+	Areas   []Area
+	Teams   []Team
+	Devices []Device
+	Demo    bool // made-up sample data (演示)
+}
+
+// Role is what an account may do.
+type Role string
+
+// The roles.
+const (
+	RoleAdmin  Role = "admin"  // all of the prefecture, accounts and roster
+	RoleOffice Role = "office" // duty officer (值班员): sees and orders within an area
+	RoleTeam   Role = "team"   // sees and answers its own team's orders
+)
+
+// User is an account.
+type User struct {
+	Username     string
+	PasswordHash string // argon2id, PHC string
+	Role         Role
+	Area         string          // scope of an office account: this area and all below it
+	Team         contract.TeamID // of a team account
+	Name         string          // the person or post, for records
+	Disabled     bool
+}
+
+// Session is a login. Only the hash of its token is kept.
+type Session struct {
+	TokenHash string // hex of SHA-256
+	Username  string
+	Created   time.Time
+	Expires   time.Time
+}
+
+// Areas indexes a roster's areas.
+type Areas map[string]Area
+
+// IndexAreas builds the index.
+func IndexAreas(as []Area) Areas {
+	m := make(Areas, len(as))
+	for _, a := range as {
+		m[a.Code] = a
+	}
+	return m
+}
+
+// Within reports whether the area code is scope itself or lies below it. An
+// unknown code lies within nothing.
+func (m Areas) Within(code, scope string) bool {
+	for range 8 { // deeper nesting is a loop in the data
+		if code == scope {
+			return scope != ""
+		}
+		a, ok := m[code]
+		if !ok || a.Parent == "" {
+			return false
+		}
+		code = a.Parent
+	}
+	return false
+}
+
+// Chain returns the area and those above it, narrow to wide.
+func (m Areas) Chain(code string) []Area {
+	var out []Area
+	for range 8 {
+		a, ok := m[code]
+		if !ok {
+			return out
+		}
+		out = append(out, a)
+		if a.Parent == "" {
+			return out
+		}
+		code = a.Parent
+	}
+	return out
+}
