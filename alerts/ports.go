@@ -20,7 +20,7 @@ type RosterStore interface {
 	Teams(ctx context.Context) ([]Team, error)
 	Devices(ctx context.Context) ([]Device, error)
 	// ReplaceRoster exchanges the whole roster in one transaction, or nothing.
-	// A device without SecretHash keeps the one it had.
+	// A device or team without SecretHash keeps the one it had.
 	ReplaceRoster(ctx context.Context, r Roster, at time.Time) error
 	// SaveDevice adds or changes one device.
 	SaveDevice(ctx context.Context, d Device, at time.Time) error

@@ -48,6 +48,9 @@ type Team struct {
 	Members  int
 	Contact  string
 	Phone    string
+	// SecretHash is the hash of the MQTT credential of the team's terminal;
+	// empty: the terminal may not connect.
+	SecretHash string
 }
 
 // Device is a registered tracker or sensor. The registry decides who is

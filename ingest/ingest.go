@@ -133,6 +133,12 @@ type Quarantine interface {
 	Counts() []QuarantineCount
 }
 
+// A QuarantineLog stores the counts where the api can read them, as a point per
+// device; the last one stands.
+type QuarantineLog interface {
+	WriteQuarantine(ctx context.Context, counts []QuarantineCount) error
+}
+
 // QuarantineCount sums up one device's rejections.
 type QuarantineCount struct {
 	Device     contract.DeviceID
@@ -199,11 +205,13 @@ func (p Principal) MaySubscribe(filter string) bool {
 // History reads back what the sink stored.
 type History interface {
 	// Readings returns a device's readings measured in [from, to), oldest
-	// first, at most limit of them, and the measured time to go on from when
-	// there are more.
+	// first, at most Limit of them.
 	Readings(ctx context.Context, q ReadingQuery) ([]contract.Reading, error)
-	// Last returns the newest reading by measured time of each device.
+	// Last returns the newest reading by measured time of each device; class
+	// Position counts SOS and Report too, which also carry a place.
 	Last(ctx context.Context, class contract.Class) ([]contract.Reading, error)
+	// Quarantine returns the newest count of each device that has one.
+	Quarantine(ctx context.Context) ([]QuarantineCount, error)
 }
 
 // ReadingQuery asks for a window of one device's readings.
