@@ -1,0 +1,125 @@
+// Package broker is the embedded MQTT broker, and the ingest.Source that reads
+// it: a device's PUBACK is held back until its message is safe.
+//
+// mochi acknowledges a publication before anyone has stored it. The broker
+// therefore takes uplinks away from mochi (packets.ErrRejectPacket), gives them
+// to the intake, and writes the PUBACK itself when the intake says so. Only
+// then is the message fanned out to subscribers.
+//
+// Retained messages and sessions live in memory: what must not be lost is in
+// the journal and in the store, and is said again from there after a restart.
+package broker
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"sync/atomic"
+	"time"
+
+	mqtt "github.com/mochi-mqtt/server/v2"
+	"github.com/mochi-mqtt/server/v2/listeners"
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/zap"
+
+	contract "firewatch/firmware-contracts"
+	"firewatch/ingest"
+)
+
+// Options configures a Broker. All but TLS, MaxClients and Registerer are
+// required.
+type Options struct {
+	Addr       string      // host:port to listen on; port 0 picks a free one
+	TLS        *tls.Config // nil: plain TCP
+	Credential ingest.Credential
+	MaxClients int // connections at once; default 25,000
+	Log        *zap.Logger
+	Registerer prometheus.Registerer // nil: no metrics
+}
+
+// Broker is the embedded broker. It implements ingest.Source.
+type Broker struct {
+	server   *mqtt.Server
+	listener net.Listener
+	hook     *hook
+	log      *zap.Logger
+}
+
+// New checks the options and opens the port, so that a taken port is an error
+// here and Addr is known; nobody is served before Run.
+func New(o Options) (*Broker, error) {
+	if o.Credential == nil {
+		return nil, errors.New("broker: Credential is missing")
+	}
+	if o.Log == nil {
+		return nil, errors.New("broker: Log is missing")
+	}
+	if o.MaxClients <= 0 {
+		o.MaxClients = 25_000
+	}
+	capabilities := mqtt.NewDefaultServerCapabilities()
+	capabilities.MaximumClients = int64(o.MaxClients)
+	capabilities.MaximumPacketSize = contract.MaxMessageBytes + 1024 // topic and properties
+	capabilities.MaximumInflight = 65_535
+	capabilities.MaximumClientWritesPending = 65_535
+	capabilities.MaximumSessionExpiryInterval = 24 * 3600
+	capabilities.MaximumMessageExpiryInterval = 24 * 3600
+	server := mqtt.New(&mqtt.Options{
+		Capabilities: capabilities,
+		InlineClient: true,
+		Logger:       slog.New(&bridge{log: o.Log.WithOptions(zap.AddCallerSkip(3))}),
+	})
+	b := &Broker{server: server, log: o.Log}
+	b.hook = &hook{server: server, credential: o.Credential, log: o.Log, metrics: newMetrics(o.Registerer, server)}
+	if err := server.AddHook(b.hook, nil); err != nil {
+		return nil, fmt.Errorf("adding the broker's hook: %w", err)
+	}
+	l, err := net.Listen("tcp", o.Addr)
+	if err != nil {
+		return nil, fmt.Errorf("listening for MQTT: %w", err)
+	}
+	b.listener = l
+	if o.TLS != nil {
+		l = tls.NewListener(l, o.TLS)
+	}
+	if err := server.AddListener(listeners.NewNet("mqtt", l)); err != nil {
+		return nil, errors.Join(fmt.Errorf("adding the MQTT listener: %w", err), l.Close())
+	}
+	return b, nil
+}
+
+// Addr is the address that is listened on.
+func (b *Broker) Addr() string { return b.listener.Addr().String() }
+
+// Run serves devices until ctx ends. Then it takes no more messages, waits a
+// few seconds until those it took are acknowledged, and closes.
+func (b *Broker) Run(ctx context.Context, to ingest.Acceptor) error {
+	b.hook.start(ctx, to)
+	if err := b.server.Serve(); err != nil {
+		return fmt.Errorf("serving MQTT: %w", err)
+	}
+	<-ctx.Done()
+	if left := b.hook.drain(5 * time.Second); left > 0 {
+		b.log.Warn("messages left unacknowledged at the stop; their devices will send them again", zap.Int64("messages", left))
+	}
+	if err := b.server.Close(); err != nil {
+		return fmt.Errorf("closing the MQTT broker: %w", err)
+	}
+	return nil
+}
+
+// Close closes the port of a broker that was never run.
+func (b *Broker) Close() error { return b.server.Close() }
+
+// Disconnect ends the connections of the username, after its credential was
+// revoked.
+func (b *Broker) Disconnect(username string) { b.hook.disconnect(username) }
+
+// Ready is always nil: an embedded broker that runs is reachable.
+func (b *Broker) Ready() error { return nil }
+
+// Clients is the count of connected clients.
+func (b *Broker) Clients() int64 { return atomic.LoadInt64(&b.server.Info.ClientsConnected) }
