@@ -1,14 +1,287 @@
 package alerts
 
 import (
+	_ "embed"
 	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
 	"time"
+
+	"github.com/goccy/go-yaml"
+	"github.com/goccy/go-yaml/ast"
+	"github.com/goccy/go-yaml/parser"
 )
 
-// ParseSeasons reads a season table and checks it as a whole.
-func ParseSeasons(data []byte) (SeasonTable, error) {
-	return SeasonTable{}, errors.New("parsing seasons: not written yet")
+// Zone is local time for people: Asia/Shanghai, which has had no summer time
+// since 1991.
+var Zone = time.FixedZone("Asia/Shanghai", 8*60*60)
+
+// SeasonKinds lists every kind, rising.
+var SeasonKinds = []SeasonKind{Prevention, HighDanger, Closure}
+
+// Chinese is the kind's name on screen.
+func (k SeasonKind) Chinese() string {
+	switch k {
+	case Prevention:
+		return "防火期"
+	case HighDanger:
+		return "高火险期"
+	case Closure:
+		return "封山禁火"
+	}
+	return string(k)
 }
 
-// KindsOn is the kinds of season, rising, that the area is in on the local day.
-func (t SeasonTable) KindsOn(areas Areas, area string, day time.Time) []SeasonKind { return nil }
+//go:embed seasons/baoding.yaml
+var sampleSeasons []byte
+
+// SampleSeasons is the sample season table of Baoding, as YAML.
+func SampleSeasons() []byte { return slices.Clone(sampleSeasons) }
+
+// maxSeasonBytes bounds a season table: thousands of areas fit.
+const maxSeasonBytes = 1 << 20
+
+type seasonFile struct {
+	Version   string       `yaml:"version"`
+	Effective string       `yaml:"effective"`
+	Seasons   []seasonLine `yaml:"seasons"`
+}
+
+type seasonLine struct {
+	Area string `yaml:"area"`
+	Kind string `yaml:"kind"`
+	From string `yaml:"from"`
+	To   string `yaml:"to"`
+	Year int    `yaml:"year"`
+}
+
+// ParseSeasons reads a season table in YAML and checks it as a whole: the error
+// names every fault with its line. Unknown keys are faults.
+func ParseSeasons(data []byte) (SeasonTable, error) {
+	if len(data) > maxSeasonBytes {
+		return SeasonTable{}, fmt.Errorf("season table: %d bytes, at most %d are allowed", len(data), maxSeasonBytes)
+	}
+	file, err := parser.ParseBytes(data, 0)
+	if err != nil {
+		return SeasonTable{}, yamlFault(err)
+	}
+	if len(file.Docs) != 1 || file.Docs[0].Body == nil {
+		return SeasonTable{}, fmt.Errorf("season table: want one YAML document, found %d", len(file.Docs))
+	}
+	if n := countAliases(file.Docs[0].Body); n > 0 {
+		return SeasonTable{}, errors.New("season table: anchors and aliases are not used here")
+	}
+	var f seasonFile
+	if err := yaml.NodeToValue(file.Docs[0].Body, &f, yaml.Strict()); err != nil {
+		return SeasonTable{}, yamlFault(err)
+	}
+	c := seasonCheck{file: file}
+	t := c.table(f)
+	return t, errors.Join(c.faults...)
+}
+
+func countAliases(n ast.Node) int {
+	aliases := 0
+	ast.Walk(aliasCounter(func() { aliases++ }), n)
+	return aliases
+}
+
+type aliasCounter func()
+
+// Visit counts the node when it is an alias.
+func (f aliasCounter) Visit(n ast.Node) ast.Visitor {
+	if n.Type() == ast.AliasType {
+		f()
+	}
+	return f
+}
+
+// yamlFault puts a fault of the YAML library into one line that names the line.
+func yamlFault(err error) error {
+	var at yaml.Error
+	if errors.As(err, &at) && at.GetToken() != nil {
+		return fmt.Errorf("season table: line %d: %s", at.GetToken().Position.Line, at.GetMessage())
+	}
+	return fmt.Errorf("season table: %w", err)
+}
+
+type seasonCheck struct {
+	file   *ast.File
+	faults []error
+}
+
+func (c *seasonCheck) table(f seasonFile) SeasonTable {
+	t := SeasonTable{Version: f.Version}
+	if f.Version == "" || len(f.Version) > 100 || strings.TrimSpace(f.Version) != f.Version {
+		c.fault("$.version", "version %q: want 1 to 100 characters without blanks around", f.Version)
+	}
+	day, err := time.ParseInLocation(time.DateOnly, f.Effective, Zone)
+	if err != nil {
+		c.fault("$.effective", "effective %q: want a day as YYYY-MM-DD", f.Effective)
+	}
+	t.Effective = day.UTC()
+	if len(f.Seasons) == 0 {
+		c.fault("$.seasons", "seasons: want at least one")
+	}
+	seen := make(map[seasonLine]int, len(f.Seasons))
+	for i, l := range f.Seasons {
+		at := fmt.Sprintf("$.seasons[%d]", i)
+		if first, again := seen[l]; again {
+			c.fault(at, "the same season as number %d", first+1)
+			continue
+		}
+		seen[l] = i
+		c.season(at, l)
+		t.Seasons = append(t.Seasons, Season{Area: l.Area, Kind: SeasonKind(l.Kind), From: l.From, To: l.To, Year: l.Year})
+	}
+	return t
+}
+
+func (c *seasonCheck) season(at string, l seasonLine) {
+	if !isAreaCode(l.Area) {
+		c.fault(at+".area", "area %q: want a code of 6 to 12 digits, in quotes", l.Area)
+	}
+	if !slices.Contains(SeasonKinds, SeasonKind(l.Kind)) {
+		c.fault(at+".kind", "kind %q: want prevention, high_danger or closure", l.Kind)
+	}
+	if l.Year != 0 && (l.Year < 2000 || l.Year > 2200) {
+		c.fault(at+".year", "year %d: want 2000..2200, or none for every year", l.Year)
+		return
+	}
+	for _, end := range []struct{ name, day string }{{"from", l.From}, {"to", l.To}} {
+		m, d, ok := monthDay(end.day)
+		if !ok {
+			c.fault(at+"."+end.name, "%s %q: want a day as MM-DD", end.name, end.day)
+			continue
+		}
+		year := l.Year
+		if end.name == "to" && l.To < l.From {
+			year++
+		}
+		if l.Year != 0 && m == time.February && d == 29 && !leap(year) {
+			c.fault(at+"."+end.name, "%s 02-29: %d is no leap year", end.name, year)
+		}
+	}
+}
+
+func (c *seasonCheck) fault(path, format string, args ...any) {
+	msg := fmt.Sprintf(format, args...)
+	for path != "$" {
+		if p, err := yaml.PathString(path); err == nil {
+			if n, err := p.FilterFile(c.file); err == nil && n != nil && n.GetToken() != nil {
+				c.faults = append(c.faults, fmt.Errorf("season table: line %d: %s", n.GetToken().Position.Line, msg))
+				return
+			}
+		}
+		path = path[:strings.LastIndexAny(path, ".[")]
+	}
+	c.faults = append(c.faults, fmt.Errorf("season table: %s", msg))
+}
+
+// Check reports the areas of the table that the roster does not have: their
+// seasons would never rule.
+func (t SeasonTable) Check(areas Areas) error {
+	var faults []error
+	for _, s := range t.Seasons {
+		if _, ok := areas[s.Area]; !ok {
+			faults = append(faults, fmt.Errorf("season table: area %s is not in the roster", s.Area))
+		}
+	}
+	return errors.Join(faults...)
+}
+
+// KindsOn is the kinds of season, rising, that the area is in on the local day
+// (Asia/Shanghai) of the time. The seasons are those of the nearest area, from
+// the area upwards, that has recurring ones. A season of one year, of that area
+// or one between, takes the place of those of its kind that begin in that year.
+func (t SeasonTable) KindsOn(areas Areas, area string, day time.Time) []SeasonKind {
+	var chain []string
+	for _, a := range areas.Chain(area) {
+		chain = append(chain, a.Code)
+	}
+	if len(chain) == 0 && area != "" {
+		chain = []string{area} // not in the roster: only its own seasons are known
+	}
+	var recurring, yearly []Season
+	for _, code := range chain {
+		var once []Season
+		for _, s := range t.Seasons {
+			switch {
+			case s.Area != code:
+			case s.Year != 0:
+				once = append(once, s)
+			default:
+				recurring = append(recurring, s)
+			}
+		}
+		for _, s := range once { // the narrower area's season of a kind and year stands
+			if !slices.ContainsFunc(yearly, func(o Season) bool { return o.Area != s.Area && o.Kind == s.Kind && o.Year == s.Year }) {
+				yearly = append(yearly, s)
+			}
+		}
+		if len(recurring) > 0 {
+			break
+		}
+	}
+	local := day.In(Zone)
+	today := time.Date(local.Year(), local.Month(), local.Day(), 0, 0, 0, 0, time.UTC)
+	in := make(map[SeasonKind]bool, len(SeasonKinds))
+	for _, start := range []int{local.Year() - 1, local.Year()} {
+		for _, s := range yearly {
+			if s.Year == start && s.holds(today, start) {
+				in[s.Kind] = true
+			}
+		}
+		for _, s := range recurring {
+			over := slices.ContainsFunc(yearly, func(o Season) bool { return o.Kind == s.Kind && o.Year == start })
+			if !over && s.holds(today, start) {
+				in[s.Kind] = true
+			}
+		}
+	}
+	var out []SeasonKind
+	for _, k := range SeasonKinds {
+		if in[k] {
+			out = append(out, k)
+		}
+	}
+	return out
+}
+
+// holds reports whether the run of the season that begins in the year holds the
+// day. In a year without 29 February a season from that day begins on 1 March,
+// and one to that day ends on 28 February.
+func (s Season) holds(day time.Time, year int) bool {
+	fm, fd, ok1 := monthDay(s.From)
+	tm, td, ok2 := monthDay(s.To)
+	if !ok1 || !ok2 {
+		return false
+	}
+	from := time.Date(year, fm, fd, 0, 0, 0, 0, time.UTC)
+	if s.To < s.From {
+		year++
+	}
+	if tm == time.February && td == 29 && !leap(year) {
+		td = 28
+	}
+	to := time.Date(year, tm, td, 0, 0, 0, 0, time.UTC)
+	return !day.Before(from) && !day.After(to)
+}
+
+// monthDay reads MM-DD of a leap year.
+func monthDay(s string) (time.Month, int, bool) {
+	t, err := time.Parse(time.DateOnly, "2000-"+s)
+	return t.Month(), t.Day(), err == nil && len(s) == len("01-02")
+}
+
+func leap(year int) bool { return year%4 == 0 && (year%100 != 0 || year%400 == 0) }
+
+func isAreaCode(s string) bool {
+	if len(s) < 6 || len(s) > 12 {
+		return false
+	}
+	_, err := strconv.ParseUint(s, 10, 64)
+	return err == nil && s[0] != '+'
+}
