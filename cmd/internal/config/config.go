@@ -1,0 +1,187 @@
+// Package config reads the settings of the three roles. A setting has one name
+// everywhere: --mqtt-broker on the command line, FIREWATCH_MQTT_BROKER in the
+// environment, mqtt-broker in the YAML file; the earlier of these three wins.
+// A secret may also come from the file that FIREWATCH_NAME_FILE names.
+//
+// Nothing here opens a connection: checking a configuration is possible
+// anywhere.
+package config
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+	_ "time/tzdata" // local time on machines without a zone database
+)
+
+// The roles.
+const (
+	Ingest = "ingest"
+	Alerts = "alerts"
+	API    = "api"
+)
+
+// Roles lists every role.
+var Roles = []string{Ingest, Alerts, API}
+
+// Config is all settings of a process.
+type Config struct {
+	Roles    []string
+	Data     string // folder for everything that is kept
+	Demo     bool
+	Insecure bool
+	Zone     string // local time zone of the office
+
+	LogLevel  string // debug, info, warn, error
+	LogFormat string // console, json
+
+	HTTP        string // listen address of the api
+	HTTPTLSCert string
+	HTTPTLSKey  string
+
+	MQTT              string // listen address of the embedded broker
+	MQTTTLSCert       string
+	MQTTTLSKey        string
+	MQTTBroker        string // URL of an external broker; empty: the embedded one
+	MQTTCA            string // certificate authority of the external broker
+	MQTTUsername      string
+	MQTTPassword      Secret
+	MQTTClientID      string
+	MQTTGroup         string // shared subscription group
+	MQTTServiceSecret Secret // lets our roles in other processes use the embedded broker
+
+	InfluxURL      string // empty: the embedded influxd
+	InfluxBinary   string
+	InfluxToken    Secret
+	InfluxOrg      string
+	InfluxDatabase string
+
+	Store   Secret // URL of the relational store; may hold a password
+	Rules   string // file; empty: the rules that come with firewatch
+	Seasons string // file; empty: the stored table, or the sample
+
+	JournalMaxBytes int64
+	StopTimeout     time.Duration
+}
+
+// Default is the configuration when nothing is said.
+func Default() Config {
+	return Config{
+		Roles: slices.Clone(Roles), Data: "data", Zone: "Asia/Shanghai",
+		LogLevel: "info", LogFormat: "console",
+		HTTP: "127.0.0.1:8080", MQTT: "127.0.0.1:1883",
+		InfluxOrg: "firewatch", InfluxDatabase: "firewatch", InfluxBinary: "bin/influxd",
+		JournalMaxBytes: 10 << 30, StopTimeout: 20 * time.Second,
+	}
+}
+
+// Has reports whether the process has the role.
+func (c *Config) Has(role string) bool { return slices.Contains(c.Roles, role) }
+
+// EmbeddedStore reports whether the store is our own SQLite file.
+func (c *Config) EmbeddedStore() bool { return c.Store == "" }
+
+// StoreURL is where the relational store is.
+func (c *Config) StoreURL() string {
+	if c.EmbeddedStore() {
+		return "sqlite:" + filepath.Join(c.Data, "firewatch.db")
+	}
+	return c.Store.Reveal()
+}
+
+// EmbeddedBroker reports whether this process runs the MQTT broker.
+func (c *Config) EmbeddedBroker() bool { return c.MQTTBroker == "" && c.Has(Ingest) }
+
+// EmbeddedInflux reports whether this process runs influxd.
+func (c *Config) EmbeddedInflux() bool { return c.InfluxURL == "" && c.Has(Ingest) }
+
+// Check reports everything that is wrong, each with the setting's name.
+func (c *Config) Check() error {
+	var errs []error
+	bad := func(key, format string, args ...any) {
+		errs = append(errs, fmt.Errorf("%s: %s", key, fmt.Sprintf(format, args...)))
+	}
+	if len(c.Roles) == 0 {
+		bad("roles", "is empty; want some of %s", strings.Join(Roles, ", "))
+	}
+	for _, r := range c.Roles {
+		if !slices.Contains(Roles, r) {
+			bad("roles", "%q is none; want some of %s", r, strings.Join(Roles, ", "))
+		}
+	}
+	if c.Data == "" {
+		bad("data", "is empty; name a folder")
+	}
+	if _, err := time.LoadLocation(c.Zone); err != nil {
+		bad("zone", "%q is no time zone; want a name like Asia/Shanghai", c.Zone)
+	}
+	if !slices.Contains([]string{"debug", "info", "warn", "error"}, c.LogLevel) {
+		bad("log-level", "%q; want debug, info, warn or error", c.LogLevel)
+	}
+	if !slices.Contains([]string{"console", "json"}, c.LogFormat) {
+		bad("log-format", "%q; want console or json", c.LogFormat)
+	}
+	if c.Has(API) {
+		c.checkListener(bad, "http", c.HTTP, c.HTTPTLSCert, c.HTTPTLSKey)
+	}
+	switch {
+	case c.EmbeddedBroker():
+		c.checkListener(bad, "mqtt", c.MQTT, c.MQTTTLSCert, c.MQTTTLSKey)
+	case c.MQTTBroker != "":
+		checkURL(bad, "mqtt-broker", c.MQTTBroker, "tcp", "mqtt", "ssl", "mqtts", "ws", "wss")
+	case c.Has(Alerts):
+		bad("mqtt-broker", "is empty; alerts without ingest needs the URL of the broker")
+	}
+	switch {
+	case c.InfluxURL != "":
+		checkURL(bad, "influx-url", c.InfluxURL, "http", "https")
+	case c.Has(API) && !c.Has(Ingest):
+		bad("influx-url", "is empty; api without ingest needs the URL of InfluxDB")
+	}
+	if c.Demo && len(c.Roles) != len(Roles) {
+		bad("demo", "needs all roles in one process")
+	}
+	if c.JournalMaxBytes < 64<<20 {
+		bad("journal-max-bytes", "%d; want at least 67108864 (64 MiB)", c.JournalMaxBytes)
+	}
+	if c.StopTimeout <= 0 {
+		bad("stop-timeout", "%s; want a time above 0", c.StopTimeout)
+	}
+	return errors.Join(errs...)
+}
+
+type complain func(key, format string, args ...any)
+
+func (c *Config) checkListener(bad complain, key, addr, cert, certKey string) {
+	host, _, err := net.SplitHostPort(addr)
+	if err != nil {
+		bad(key, "%q; want host:port, like 127.0.0.1:8080", addr)
+		return
+	}
+	if (cert == "") != (certKey == "") {
+		bad(key+"-tls-cert", "and %s-tls-key go together", key)
+	}
+	if cert == "" && !loopback(host) && !c.Insecure {
+		bad(key, "%q is reachable from other machines without TLS; give %s-tls-cert and %s-tls-key, listen on 127.0.0.1, or accept the risk with insecure", addr, key, key)
+	}
+}
+
+func loopback(host string) bool {
+	if host == "localhost" {
+		return true
+	}
+	ip := net.ParseIP(host)
+	return ip != nil && ip.IsLoopback()
+}
+
+func checkURL(bad complain, key, raw string, schemes ...string) {
+	u, err := url.Parse(raw)
+	if err != nil || u.Host == "" || !slices.Contains(schemes, u.Scheme) {
+		bad(key, "want a URL that begins with %s://", strings.Join(schemes, "://, "))
+	}
+}
