@@ -11,7 +11,9 @@ import (
 
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
+	"github.com/goccy/go-yaml/lexer"
 	"github.com/goccy/go-yaml/parser"
+	"github.com/goccy/go-yaml/token"
 )
 
 // Zone is local time for people: Asia/Shanghai, which has had no summer time
@@ -40,8 +42,8 @@ var sampleSeasons []byte
 // SampleSeasons is the sample season table of Baoding, as YAML.
 func SampleSeasons() []byte { return slices.Clone(sampleSeasons) }
 
-// maxSeasonBytes bounds a season table: thousands of areas fit.
-const maxSeasonBytes = 1 << 20
+// maxSeasonBytes bounds a season table: some thousand seasons fit.
+const maxSeasonBytes = 256 << 10
 
 type seasonFile struct {
 	Version   string       `yaml:"version"`
@@ -63,7 +65,11 @@ func ParseSeasons(data []byte) (SeasonTable, error) {
 	if len(data) > maxSeasonBytes {
 		return SeasonTable{}, fmt.Errorf("season table: %d bytes, at most %d are allowed", len(data), maxSeasonBytes)
 	}
-	file, err := parser.ParseBytes(data, 0)
+	tokens := lexer.Tokenize(string(data))
+	if err := checkDepth(tokens); err != nil {
+		return SeasonTable{}, err
+	}
+	file, err := parser.Parse(tokens, 0)
 	if err != nil {
 		return SeasonTable{}, yamlFault(err)
 	}
@@ -80,6 +86,29 @@ func ParseSeasons(data []byte) (SeasonTable, error) {
 	c := seasonCheck{file: file}
 	t := c.table(f)
 	return t, errors.Join(c.faults...)
+}
+
+// checkDepth refuses what is nested deeper than any season table: the time that
+// the YAML parser takes grows with the square of the depth.
+func checkDepth(tokens token.Tokens) error {
+	flow, inLine, line := 0, 0, 0
+	for _, t := range tokens {
+		if t.Position.Line != line {
+			inLine, line = 0, t.Position.Line
+		}
+		switch t.Type {
+		case token.MappingStartType, token.SequenceStartType:
+			flow++
+		case token.MappingEndType, token.SequenceEndType:
+			flow--
+		case token.SequenceEntryType, token.MappingKeyType, token.MappingValueType:
+			inLine++
+		}
+		if flow > 8 || inLine > 50 || t.Position.Column > 2000 {
+			return fmt.Errorf("season table: line %d: nested too deep, or too long", line)
+		}
+	}
+	return nil
 }
 
 func countAliases(n ast.Node) int {

@@ -205,7 +205,7 @@ func TestParseSeasonsFaults(t *testing.T) {
 		{"aliases", "version: &a x\neffective: *a\n", []string{"aliases"}},
 		{"two documents", head + "---\nversion: b\n", []string{"one YAML document"}},
 		{"a signed code", head + "  - {area: \"+13060\", kind: closure, from: 01-01, to: 12-31}\n", []string{"line 4: area"}},
-		{"too long", strings.Repeat("#", 1<<20+1), []string{"at most"}},
+		{"too long", strings.Repeat("#", 256<<10+1), []string{"at most"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			_, err := ParseSeasons([]byte(tt.in))
@@ -221,6 +221,18 @@ func TestParseSeasonsFaults(t *testing.T) {
 				t.Errorf("%d lines of error:\n%v", n, err)
 			}
 		})
+	}
+}
+
+func TestParseSeasonsRefusesDepthFast(t *testing.T) {
+	for _, c := range []string{"[", "{a: ", "- ", "? ", "[\n", "{\"a #\": [\n", "a: b: "} {
+		began := time.Now()
+		if _, err := ParseSeasons([]byte(strings.Repeat(c, 250<<10/len(c)))); err == nil {
+			t.Errorf("%q repeated: no error", c)
+		}
+		if took := time.Since(began); took > 5*time.Second {
+			t.Errorf("%q repeated: took %s", c, took)
+		}
 	}
 }
 
