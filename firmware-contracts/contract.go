@@ -18,7 +18,9 @@ const (
 	MaxMessageBytes = 64 << 10 // 64 KiB of payload, in either encoding
 	MaxReadings     = 500      // readings in one store-and-forward batch
 	MaxTextBytes    = 1000     // bytes of UTF-8 in any text field
+	MaxCodeBytes    = 64       // bytes of UTF-8 in a firmware version
 	MaxIDBytes      = 64       // bytes in a DeviceID or TeamID
+	MaxSeq          = 1<<53 - 1
 )
 
 // Earliest is the first measured time that is believed, and MaxAhead how far
@@ -126,6 +128,30 @@ func (c Class) String() string {
 	}
 }
 
+// ParseClass is the inverse of String.
+func ParseClass(s string) (Class, error) {
+	for _, c := range Classes {
+		if c.String() == s {
+			return c, nil
+		}
+	}
+	return 0, fmt.Errorf("class %q: want position, sos, report, environment or status", s)
+}
+
+// The words that a Reading's Code can be. They may grow; a consumer treats a
+// word that it does not know as other.
+var (
+	// SOSCauses are the causes of an SOS.
+	SOSCauses = []string{"button", "fall", "no_motion", "other"}
+	// ReportCategories are what a warden reports: an ignition source (field fire
+	// of farming, ritual, production, household, recreation), smoke or fire, or a
+	// hazard.
+	ReportCategories = []string{
+		"farm", "ritual", "production", "household", "recreation",
+		"smoke", "fire", "grave", "kiln", "power_line", "hazard", "other",
+	}
+)
+
 // A Reading is one measurement set of one device at one measured time.
 // The zero Seq with HasSeq false means that the device does not count.
 type Reading struct {
@@ -134,7 +160,7 @@ type Reading struct {
 	Class    Class
 	Measured time.Time // when the device measured, UTC, millisecond resolution on the wire
 	Received time.Time // when we got it, UTC; set by the receiver, never by the device
-	Seq      uint64    // counts up per device; 0..2^53-1
+	Seq      uint64    // counts up per device; 0..MaxSeq
 	HasSeq   bool
 	Values   Values
 	Code     string // class-specific word: SOS cause, Report category, Status firmware version

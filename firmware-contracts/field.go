@@ -5,6 +5,7 @@ import (
 	"iter"
 	"math"
 	"math/bits"
+	"strconv"
 )
 
 // A Field is one measured quantity. Its name on the wire carries the unit.
@@ -51,11 +52,14 @@ const (
 // NumFields is the count of known fields.
 const NumFields = int(numFields)
 
+// Values keeps the set of fields in one word.
+const _ = uint(64 - NumFields)
+
 // FieldInfo describes a field: its name on the wire, the closed range of values
 // that can be true anywhere on Earth, and which classes it may stand in.
 type FieldInfo struct {
 	Name    string
-	Unit    string
+	Unit    string // "1" for a count, empty for true or false
 	Min     float64
 	Max     float64
 	Integer bool // whole numbers only
@@ -153,6 +157,16 @@ var classFields = func() (m [Status + 1]uint64) {
 // In reports whether the field belongs to the class.
 func (f Field) In(c Class) bool { return int(c) < len(classFields) && classFields[c]&(1<<f) != 0 }
 
+// Range is the closed range of the field in words: "-60..300 °C".
+func (f Field) Range() string {
+	i := &fields[f]
+	s := strconv.FormatFloat(i.Min, 'f', -1, 64) + ".." + strconv.FormatFloat(i.Max, 'f', -1, 64)
+	if i.Unit == "" || i.Unit == "1" {
+		return s
+	}
+	return s + " " + i.Unit
+}
+
 // Check reports why x cannot be a value of the field: not a number, outside the
 // range, or a fraction where whole numbers are asked for.
 func (f Field) Check(x float64) error {
@@ -161,8 +175,8 @@ func (f Field) Check(x float64) error {
 	case math.IsNaN(x) || math.IsInf(x, 0):
 		return fmt.Errorf("%s: not a finite number", i.Name)
 	case x < i.Min || x > i.Max:
-		return fmt.Errorf("%s: %v is outside %v..%v %s", i.Name, x, i.Min, i.Max, i.Unit)
-	case i.Integer && x != math.Trunc(x):
+		return fmt.Errorf("%s: %v is outside %s", i.Name, x, f.Range())
+	case (i.Integer || i.Bool) && x != math.Trunc(x):
 		return fmt.Errorf("%s: %v is not a whole number", i.Name, x)
 	}
 	return nil
@@ -185,6 +199,12 @@ func (v *Values) Has(f Field) bool { return v.set&(1<<f) != 0 }
 func (v *Values) Set(f Field, x float64) {
 	v.set |= 1 << f
 	v.v[f] = x
+}
+
+// Clear takes f out.
+func (v *Values) Clear(f Field) {
+	v.set &^= 1 << f
+	v.v[f] = 0
 }
 
 // Len is the count of fields that the reading has.

@@ -45,7 +45,7 @@ type Answer struct {
 // Order is one order as a team's terminal or a tracker sees it.
 type Order struct {
 	ID       string
-	Kind     string // standby, forward, patrol, check, stand_down, muster
+	Kind     string // standby, forward, check, muster, stand_down; may grow
 	Level    string // blue, yellow, orange, red
 	Text     string
 	Drill    bool // 演练: the real path, marked

@@ -66,12 +66,18 @@ func ParseTopic(s string) (Topic, error) {
 	default:
 		return Topic{}, fmt.Errorf("topic %q: version 1 has no %s/…/%s", clip(s), clip(group), clip(leaf))
 	}
+	var err error
 	if group == "teams" {
 		t.Team = TeamID(id)
-		return t, t.Team.Validate()
+		err = t.Team.Validate()
+	} else {
+		t.Device = DeviceID(id)
+		err = t.Device.Validate()
 	}
-	t.Device = DeviceID(id)
-	return t, t.Device.Validate()
+	if err != nil {
+		return Topic{}, fmt.Errorf("topic %q: %w", clip(s), err)
+	}
+	return t, nil
 }
 
 // String builds the topic.
