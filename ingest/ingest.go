@@ -202,6 +202,11 @@ func (p Principal) MaySubscribe(filter string) bool {
 	}
 }
 
+// ErrHistoryAway is matched by a History's error when the store cannot be asked
+// now: it is down, has no database yet, or refuses the credential. The text says
+// which, and may be shown.
+var ErrHistoryAway = errors.New("history is away")
+
 // History reads back what the sink stored.
 type History interface {
 	// Readings returns a device's readings measured in [from, to), oldest
