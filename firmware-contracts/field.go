@@ -65,6 +65,7 @@ type FieldInfo struct {
 	Integer bool // whole numbers only
 	Bool    bool // true or false on the wire, 1 or 0 here
 	Classes []Class
+	About   string // in English, for the contract's documents
 }
 
 var (
@@ -75,38 +76,134 @@ var (
 )
 
 var fields = [numFields]FieldInfo{
-	Lat:          {Name: "lat", Unit: "deg", Min: -90, Max: 90, Classes: fix},
-	Lon:          {Name: "lon", Unit: "deg", Min: -180, Max: 180, Classes: fix},
-	AltM:         {Name: "alt_m", Unit: "m", Min: -500, Max: 9000, Classes: fix},
-	SpeedMS:      {Name: "speed_ms", Unit: "m/s", Min: 0, Max: 150, Classes: fix},
-	CourseDeg:    {Name: "course_deg", Unit: "deg", Min: 0, Max: 360, Classes: fix},
-	AccM:         {Name: "acc_m", Unit: "m", Min: 0, Max: 100_000, Classes: fix},
-	Sats:         {Name: "sats", Unit: "1", Min: 0, Max: 200, Integer: true, Classes: fix},
-	BatteryPct:   {Name: "battery_pct", Unit: "%", Min: 0, Max: 100, Classes: power},
-	BatteryV:     {Name: "battery_v", Unit: "V", Min: 0, Max: 100, Classes: power},
-	Charging:     {Name: "charging", Bool: true, Max: 1, Classes: power},
-	TempC:        {Name: "temp_c", Unit: "°C", Min: -60, Max: 300, Classes: env},
-	RhPct:        {Name: "rh_pct", Unit: "%", Min: 0, Max: 100, Classes: env},
-	WindMS:       {Name: "wind_ms", Unit: "m/s", Min: 0, Max: 120, Classes: env},
-	WindGustMS:   {Name: "wind_gust_ms", Unit: "m/s", Min: 0, Max: 150, Classes: env},
-	WindDirDeg:   {Name: "wind_dir_deg", Unit: "deg", Min: 0, Max: 360, Classes: env},
-	RainMM:       {Name: "rain_mm", Unit: "mm", Min: 0, Max: 500, Classes: env},
-	PressureHPa:  {Name: "pressure_hpa", Unit: "hPa", Min: 300, Max: 1100, Classes: env},
-	CoPPM:        {Name: "co_ppm", Unit: "ppm", Min: 0, Max: 100_000, Classes: env},
-	Co2PPM:       {Name: "co2_ppm", Unit: "ppm", Min: 0, Max: 1_000_000, Classes: env},
-	SmokeObsPctM: {Name: "smoke_obs_pct_m", Unit: "%/m", Min: 0, Max: 100, Classes: env},
-	PM25UgM3:     {Name: "pm25_ugm3", Unit: "µg/m³", Min: 0, Max: 100_000, Classes: env},
-	Flame:        {Name: "flame", Bool: true, Max: 1, Classes: env},
-	FuelMoistPct: {Name: "fuel_moist_pct", Unit: "%", Min: 0, Max: 300, Classes: env},
-	SolarWM2:     {Name: "solar_wm2", Unit: "W/m²", Min: 0, Max: 2000, Classes: env},
-	RssiDBm:      {Name: "rssi_dbm", Unit: "dBm", Min: -200, Max: 50, Classes: power},
-	Buffered:     {Name: "buffered", Unit: "1", Min: 0, Max: 10_000_000, Integer: true, Classes: power},
-	UptimeS:      {Name: "uptime_s", Unit: "s", Min: 0, Max: 4e9, Integer: true, Classes: dev},
-	Online:       {Name: "online", Bool: true, Max: 1, Classes: dev},
-	Tamper:       {Name: "tamper", Bool: true, Max: 1, Classes: power},
-	Calibrating:  {Name: "calibrating", Bool: true, Max: 1, Classes: []Class{Environment, Status}},
-	Active:       {Name: "active", Bool: true, Max: 1, Classes: []Class{SOS}},
-	Moving:       {Name: "moving", Bool: true, Max: 1, Classes: []Class{Position, SOS}},
+	Lat: {
+		Name: "lat", Unit: "deg", Min: -90, Max: 90, Classes: fix,
+		About: "latitude, WGS-84, north positive",
+	},
+	Lon: {
+		Name: "lon", Unit: "deg", Min: -180, Max: 180, Classes: fix,
+		About: "longitude, WGS-84, east positive",
+	},
+	AltM: {
+		Name: "alt_m", Unit: "m", Min: -500, Max: 9000, Classes: fix,
+		About: "height above mean sea level",
+	},
+	SpeedMS: {
+		Name: "speed_ms", Unit: "m/s", Min: 0, Max: 150, Classes: fix,
+		About: "speed over ground",
+	},
+	CourseDeg: {
+		Name: "course_deg", Unit: "deg", Min: 0, Max: 360, Classes: fix,
+		About: "direction of movement, clockwise from true north",
+	},
+	AccM: {
+		Name: "acc_m", Unit: "m", Min: 0, Max: 100_000, Classes: fix,
+		About: "horizontal accuracy, 68 %",
+	},
+	Sats: {
+		Name: "sats", Unit: "1", Min: 0, Max: 200, Integer: true, Classes: fix,
+		About: "satellites used",
+	},
+	BatteryPct: {
+		Name: "battery_pct", Unit: "%", Min: 0, Max: 100, Classes: power,
+		About: "charge, of a full battery",
+	},
+	BatteryV: {
+		Name: "battery_v", Unit: "V", Min: 0, Max: 100, Classes: power,
+		About: "voltage of the battery",
+	},
+	Charging: {
+		Name: "charging", Bool: true, Max: 1, Classes: power,
+		About: "the battery is being charged",
+	},
+	TempC: {
+		Name: "temp_c", Unit: "°C", Min: -60, Max: 300, Classes: env,
+		About: "air temperature",
+	},
+	RhPct: {
+		Name: "rh_pct", Unit: "%", Min: 0, Max: 100, Classes: env,
+		About: "relative humidity",
+	},
+	WindMS: {
+		Name: "wind_ms", Unit: "m/s", Min: 0, Max: 120, Classes: env,
+		About: "wind speed, 10-minute mean where the device can",
+	},
+	WindGustMS: {
+		Name: "wind_gust_ms", Unit: "m/s", Min: 0, Max: 150, Classes: env,
+		About: "gust speed",
+	},
+	WindDirDeg: {
+		Name: "wind_dir_deg", Unit: "deg", Min: 0, Max: 360, Classes: env,
+		About: "direction the wind comes from, clockwise from true north",
+	},
+	RainMM: {
+		Name: "rain_mm", Unit: "mm", Min: 0, Max: 500, Classes: env,
+		About: "rain since the device's previous reading",
+	},
+	PressureHPa: {
+		Name: "pressure_hpa", Unit: "hPa", Min: 300, Max: 1100, Classes: env,
+		About: "air pressure at the station",
+	},
+	CoPPM: {
+		Name: "co_ppm", Unit: "ppm", Min: 0, Max: 100_000, Classes: env,
+		About: "carbon monoxide",
+	},
+	Co2PPM: {
+		Name: "co2_ppm", Unit: "ppm", Min: 0, Max: 1_000_000, Classes: env,
+		About: "carbon dioxide or its estimate",
+	},
+	SmokeObsPctM: {
+		Name: "smoke_obs_pct_m", Unit: "%/m", Min: 0, Max: 100, Classes: env,
+		About: "obscuration by smoke",
+	},
+	PM25UgM3: {
+		Name: "pm25_ugm3", Unit: "µg/m³", Min: 0, Max: 100_000, Classes: env,
+		About: "fine particles",
+	},
+	Flame: {
+		Name: "flame", Bool: true, Max: 1, Classes: env,
+		About: "the flame detector sees a flame",
+	},
+	FuelMoistPct: {
+		Name: "fuel_moist_pct", Unit: "%", Min: 0, Max: 300, Classes: env,
+		About: "moisture of fine dead fuel, of its dry weight",
+	},
+	SolarWM2: {
+		Name: "solar_wm2", Unit: "W/m²", Min: 0, Max: 2000, Classes: env,
+		About: "solar radiation",
+	},
+	RssiDBm: {
+		Name: "rssi_dbm", Unit: "dBm", Min: -200, Max: 50, Classes: power,
+		About: "signal strength of the device's radio",
+	},
+	Buffered: {
+		Name: "buffered", Unit: "1", Min: 0, Max: 10_000_000, Integer: true, Classes: power,
+		About: "readings waiting in the device",
+	},
+	UptimeS: {
+		Name: "uptime_s", Unit: "s", Min: 0, Max: 4e9, Integer: true, Classes: dev,
+		About: "time since the device started",
+	},
+	Online: {
+		Name: "online", Bool: true, Max: 1, Classes: dev,
+		About: "false in a last will",
+	},
+	Tamper: {
+		Name: "tamper", Bool: true, Max: 1, Classes: power,
+		About: "opened, moved, or the strap is cut",
+	},
+	Calibrating: {
+		Name: "calibrating", Bool: true, Max: 1, Classes: []Class{Environment, Status},
+		About: "the sensor's values do not count yet",
+	},
+	Active: {
+		Name: "active", Bool: true, Max: 1, Classes: []Class{SOS},
+		About: "SOS: true when pressed (the default), false when called off by the warden",
+	},
+	Moving: {
+		Name: "moving", Bool: true, Max: 1, Classes: []Class{Position, SOS},
+		About: "the device's own motion detector",
+	},
 }
 
 // Info describes the field. It panics for a number that is no field.

@@ -52,8 +52,8 @@ func AppendReadings(dst []byte, enc Encoding, rs []contract.Reading) ([]byte, er
 }
 
 // AppendAnswer appends what a team says about an order.
-func AppendAnswer(dst []byte, enc Encoding, a *contract.Answer) ([]byte, error) {
-	if err := checkAnswer(a); err != nil {
+func AppendAnswer(dst []byte, enc Encoding, a contract.Answer) ([]byte, error) {
+	if err := checkAnswer(&a); err != nil {
 		return dst, fmt.Errorf("encoding answer: %w", err)
 	}
 	w := writer{b: dst, cbor: enc == CBOR}
