@@ -1,0 +1,232 @@
+// Package influx stores readings in InfluxDB and reads them back: it is
+// ingest.Sink, ingest.QuarantineLog and ingest.History in one Client.
+//
+// It writes line protocol to /api/v2/write through the official client, and
+// reads in InfluxQL from /query, which 1.8 and 2.x both answer. 1.8.3 is what
+// the tests run against. The set-up of 2.x (bucket and DBRP mapping) was only
+// tested against a small server written from the API's documentation, not
+// against the real one; 3.x was not tested at all.
+package influx
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+
+	influxdb2 "github.com/influxdata/influxdb-client-go/v2"
+	influxhttp "github.com/influxdata/influxdb-client-go/v2/api/http"
+	"go.uber.org/zap"
+
+	"firewatch/ingest"
+)
+
+// Options say where InfluxDB is and how to use it.
+type Options struct {
+	URL string // http://host:8086
+	// Token is an API token of 2.x, or "user:password" of 1.8. User and
+	// Password are the other way to say the latter. All empty: no credential.
+	Token    string
+	User     string
+	Password string
+	Org      string // 2.x only
+	Database string // default firewatch
+	// RetentionPolicy is where in the database the readings go, default
+	// autogen. In 2.x the bucket is called "database/policy".
+	RetentionPolicy string
+	// Keep is how long readings are kept; 0 leaves a policy that exists as it
+	// is, and makes a new one that keeps them for ever. Shortening it deletes
+	// what is older.
+	Keep        time.Duration
+	HTTPTimeout time.Duration   // of one request, default 20 s
+	Registry    ingest.Registry // gives the area of a device; nil: no area is stored
+	Log         *zap.Logger     // nil is silent
+}
+
+// A Client writes to and reads from one database. Its methods may be called
+// from several goroutines at once.
+type Client struct {
+	opt      Options
+	log      *zap.Logger
+	client   influxdb2.Client
+	http     *http.Client
+	service  influxhttp.Service
+	writeURL string
+	queryURL string
+	enc      encoder
+	buffers  sync.Pool // of *batch
+}
+
+var (
+	_ ingest.Sink          = (*Client)(nil)
+	_ ingest.QuarantineLog = (*Client)(nil)
+	_ ingest.History       = (*Client)(nil)
+)
+
+// New checks the options and returns a client. It does not dial.
+func New(o Options) (*Client, error) {
+	base, err := o.check()
+	if err != nil {
+		return nil, fmt.Errorf("influx: %w", err)
+	}
+	hc := &http.Client{
+		Timeout: o.HTTPTimeout,
+		Transport: &http.Transport{
+			Proxy:               http.ProxyFromEnvironment,
+			DialContext:         (&net.Dialer{Timeout: 5 * time.Second}).DialContext,
+			TLSHandshakeTimeout: 5 * time.Second,
+			MaxIdleConns:        16,
+			MaxIdleConnsPerHost: 16,
+			IdleConnTimeout:     90 * time.Second,
+			WriteBufferSize:     64 << 10,
+			ReadBufferSize:      64 << 10,
+		},
+	}
+	token := o.Token
+	if o.User != "" {
+		token = o.User + ":" + o.Password
+	}
+	client := influxdb2.NewClientWithOptions(base.String(), token,
+		influxdb2.DefaultOptions().SetHTTPClient(hc).SetApplicationName("firewatch"))
+	write := url.Values{"bucket": {o.bucket()}, "precision": {"ns"}}
+	if o.Org != "" {
+		write.Set("org", o.Org)
+	}
+	return &Client{
+		opt: o, log: o.Log, client: client, http: hc,
+		service:  client.HTTPService(),
+		writeURL: base.JoinPath("api/v2/write").String() + "?" + write.Encode(),
+		queryURL: base.JoinPath("query").String(),
+		enc:      encoder{registry: o.Registry},
+		buffers:  sync.Pool{New: func() any { return new(batch) }},
+	}, nil
+}
+
+// check fills in the defaults and names the option that cannot be.
+func (o *Options) check() (*url.URL, error) {
+	base, err := url.Parse(o.URL)
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("URL: %w", errors.Unwrap(err)) // without the text, which may hold a password
+	case base.Scheme != "http" && base.Scheme != "https" || base.Host == "":
+		return nil, errors.New("URL: want http://host:port or https://host:port")
+	case base.User != nil || base.RawQuery != "" || base.Fragment != "":
+		return nil, errors.New("URL: credentials, query and fragment are not allowed in it")
+	case o.Token != "" && (o.User != "" || o.Password != ""):
+		return nil, errors.New("Token: give a token or User and Password, not both")
+	case o.User == "" && o.Password != "":
+		return nil, errors.New("User: empty, but Password is given")
+	case strings.ContainsAny(o.User, ": "):
+		return nil, errors.New("User: colons and spaces are not allowed")
+	case strings.ContainsAny(o.Token+o.Password, " \r\n"):
+		return nil, errors.New("Token: spaces and line breaks are not allowed in a token or password")
+	case o.Keep < 0 || o.Keep > 0 && o.Keep < time.Hour:
+		return nil, errors.New("Keep: at least 1h, or 0 for ever")
+	case o.HTTPTimeout < 0:
+		return nil, errors.New("HTTPTimeout: negative")
+	}
+	if o.Database == "" {
+		o.Database = "firewatch"
+	}
+	if o.RetentionPolicy == "" {
+		o.RetentionPolicy = "autogen"
+	}
+	if !validName(o.Database) {
+		return nil, fmt.Errorf("Database %q: want 1 to 64 letters, digits, . _ or -", o.Database)
+	}
+	if !validName(o.RetentionPolicy) {
+		return nil, fmt.Errorf("RetentionPolicy %q: want 1 to 64 letters, digits, . _ or -", o.RetentionPolicy)
+	}
+	if o.HTTPTimeout == 0 {
+		o.HTTPTimeout = 20 * time.Second
+	}
+	if o.Log == nil {
+		o.Log = zap.NewNop()
+	}
+	return base, nil
+}
+
+func (o *Options) bucket() string { return o.Database + "/" + o.RetentionPolicy }
+
+// validName allows what needs no quoting rules in a statement or a bucket name.
+func validName(s string) bool {
+	return s != "" && len(s) <= 64 && !strings.ContainsFunc(s, func(r rune) bool {
+		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && !strings.ContainsRune("._-", r)
+	})
+}
+
+// Close lets go of idle connections.
+func (c *Client) Close() {
+	c.client.Close()
+	c.http.CloseIdleConnections()
+}
+
+// Ready reports why InfluxDB does not answer, or nil. It checks neither the
+// credential nor the database.
+func (c *Client) Ready(ctx context.Context) error {
+	_, err := c.version(ctx)
+	return err
+}
+
+// version asks the server who it is.
+func (c *Client) version(ctx context.Context) (string, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, strings.TrimSuffix(c.queryURL, "query")+"ping", http.NoBody)
+	if err != nil {
+		return "", fmt.Errorf("asking InfluxDB for its version: %w", err)
+	}
+	version := ""
+	herr := c.service.DoHTTPRequest(req, nil, func(resp *http.Response) error {
+		version = resp.Header.Get("X-Influxdb-Version")
+		return drain(resp)
+	})
+	if herr != nil {
+		return "", fmt.Errorf("asking InfluxDB for its version: %w", cause(herr))
+	}
+	return version, nil
+}
+
+// drain reads an answer to its end, so that the connection can be used again.
+func drain(resp *http.Response) error {
+	_, err := io.Copy(io.Discard, io.LimitReader(resp.Body, 1<<20))
+	return errors.Join(err, resp.Body.Close())
+}
+
+// cause turns the client's error into one that is short enough to be shown:
+// without the address and its query, which say nothing to a person.
+func cause(e *influxhttp.Error) error {
+	if ue := (*url.Error)(nil); errors.As(e.Err, &ue) {
+		return ue.Err
+	}
+	if e.Err != nil && e.StatusCode == 0 {
+		return e.Err
+	}
+	err := fmt.Errorf("%d: %s", e.StatusCode, clip(message(e), 300))
+	if e.StatusCode == http.StatusUnauthorized || e.StatusCode == http.StatusForbidden {
+		return fmt.Errorf("%w: %w", ingest.ErrUnauthorized, err)
+	}
+	return err
+}
+
+// message is what the server said, wherever its version says it.
+func message(e *influxhttp.Error) string {
+	if m := strings.TrimSpace(e.Message); m != "" {
+		return m
+	}
+	if m := e.Header.Get("X-Influxdb-Error"); m != "" {
+		return m
+	}
+	return strings.ToLower(http.StatusText(e.StatusCode))
+}
+
+func clip(s string, n int) string {
+	if len(s) <= n {
+		return s
+	}
+	return strings.ToValidUTF8(s[:n], "") + "…"
+}
