@@ -1,6 +1,7 @@
 package influx
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -91,7 +92,7 @@ func classFilter(c contract.Class) string {
 	return ""
 }
 
-// Last implements ingest.History.
+// Last implements ingest.History. The readings come in the order of the devices.
 func (c *Client) Last(ctx context.Context, class contract.Class) ([]contract.Reading, error) {
 	m := measurementOf(class)
 	if m == "" {
@@ -112,7 +113,11 @@ func (c *Client) Last(ctx context.Context, class contract.Class) ([]contract.Rea
 		}
 		return nil
 	})
-	return out, err
+	if err != nil {
+		return nil, err
+	}
+	slices.SortFunc(out, func(a, b contract.Reading) int { return cmp.Compare(a.Device, b.Device) })
+	return out, nil
 }
 
 // A decoder turns rows back into readings.

@@ -1,11 +1,13 @@
 package influx
 
 import (
+	"cmp"
 	"context"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -72,7 +74,11 @@ func (c *Client) Quarantine(ctx context.Context) ([]ingest.QuarantineCount, erro
 		}
 		return nil
 	})
-	return out, err
+	if err != nil {
+		return nil, err
+	}
+	slices.SortFunc(out, func(a, b ingest.QuarantineCount) int { return cmp.Compare(a.Device, b.Device) })
+	return out, nil
 }
 
 func quarantineRow(q *ingest.QuarantineCount, columns []string, row []any) error {
