@@ -92,10 +92,7 @@ func (d *document) read(payload []byte, take func(name string, v *value) bool) {
 	}
 	d.s.end()
 	if d.s.err != "" {
-		d.refuse(Fault{Index: -1, Rule: d.s.rule, Reason: d.s.err})
-	}
-	for i := range d.faults {
-		d.faults[i].Raw = payload
+		d.refuse(Fault{Index: -1, Rule: d.s.rule, Reason: d.s.err, Raw: payload})
 	}
 }
 
@@ -185,7 +182,7 @@ func (d *document) array() {
 
 func (d *document) check(name string, r Rule, reason string) {
 	if r != "" && !d.whole {
-		d.faults = append(d.faults, Fault{Index: -1, Field: d.prefix + name, Rule: r, Reason: reason})
+		d.faults = append(d.faults, Fault{Index: -1, Field: d.prefix + name, Rule: r, Reason: reason, Raw: d.s.b})
 	}
 }
 

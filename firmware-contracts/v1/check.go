@@ -184,7 +184,7 @@ var aliases = map[string]string{
 	"latitude": "lat", "longitude": "lon", "lng": "lon", "long": "lon",
 	"alt": "alt_m", "altitude": "alt_m", "speed": "speed_ms", "vel": "speed_ms",
 	"course": "course_deg", "heading": "course_deg", "cog": "course_deg",
-	"acc": "acc_m", "accuracy": "acc_m", "satellites": "sats", "hdop": "acc_m",
+	"acc": "acc_m", "accuracy": "acc_m", "satellites": "sats",
 	"batt": "battery_pct", "battery": "battery_pct", "voltage": "battery_v",
 	"temp": "temp_c", "temperature": "temp_c", "rh": "rh_pct", "hum": "rh_pct", "humidity": "rh_pct",
 	"wind": "wind_ms", "wind_speed": "wind_ms", "gust": "wind_gust_ms", "wind_dir": "wind_dir_deg", "wind_direction": "wind_dir_deg",
@@ -229,22 +229,23 @@ func (r *CheckReport) Write(w io.Writer, name string) error {
 	if !r.OK() {
 		verdict = "NOT OK"
 	}
-	as := r.Document
-	if r.Guessed {
-		as += " (guessed from its keys)"
+	if !r.Guessed {
+		verdict += ", as " + r.Document
+	} else if r.Encoding != "" {
+		verdict += ", as " + r.Document + " (guessed from its keys)"
 	}
 	if r.Encoding != "" {
-		as += ", " + r.Encoding
+		verdict += ", " + r.Encoding
 	}
-	switch r.Document {
-	case DocumentAnswer, DocumentOrders:
-		line("%s, as %s", verdict, as)
-	default:
-		line("%s, as %s: %d taken", verdict, as, r.Taken)
+	if r.Document != DocumentAnswer && r.Document != DocumentOrders {
+		verdict += fmt.Sprintf(": %d taken", r.Taken)
 	}
+	line("%s", verdict)
+	advised := map[Rule]bool{}
 	for _, f := range r.Faults {
 		line("%s", f)
-		if a := f.Rule.Advice(); a != "" {
+		if a := f.Rule.Advice(); a != "" && !advised[f.Rule] {
+			advised[f.Rule] = true
 			line("    %s", a)
 		}
 	}

@@ -53,7 +53,10 @@ func (f Fault) String() string {
 		b.WriteString(": ")
 	}
 	b.WriteString(f.Reason)
-	if f.Kept {
+	switch {
+	case f.Kept && f.Field == keyNameT:
+		b.WriteString(" (the alarm was taken as of its receipt)")
+	case f.Kept:
 		b.WriteString(" (the alarm was taken without it)")
 	}
 	return b.String()
