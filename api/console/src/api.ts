@@ -1,0 +1,209 @@
+// The HTTP API of firewatch, version 1: its JSON and a client. The types mirror
+// api/v1/types.go; times are RFC 3339 strings in UTC, absent ones are null.
+
+export type Role = 'admin' | 'office' | 'team'
+export type Severity = 'notice' | 'blue' | 'yellow' | 'orange' | 'red'
+export type Level = Exclude<Severity, 'notice'>
+export type TeamKind = 'professional' | 'township'
+export type Liveness = 'online' | 'late' | 'silent' | 'never_seen' | 'unknown'
+export type OrderKind = 'standby' | 'forward' | 'check' | 'muster' | 'stand_down'
+export type DeliveryState =
+  | 'pending' | 'sending' | 'sent' | 'delivered' | 'read' | 'answered' | 'failed' | 'stale'
+export type PersonAnswer = 'accepted' | 'standby' | 'rejected' | 'in_position' | 'stood_down'
+export type Answer = 'delivered' | 'read' | PersonAnswer
+export type SeasonKind = 'prevention' | 'high_danger' | 'closure'
+export type EventType = 'alert' | 'order' | 'delivery' | 'warning' | 'season' | 'roster'
+
+export interface List<T> { items: T[]; next: string | null }
+export interface FieldError { field: string; message: string }
+export interface Problem {
+  type: string; title: string; status: number; code: string; detail?: string; errors?: FieldError[]
+}
+export interface Me {
+  username: string; name: string; role: Role; area: string; area_name: string
+  team: string; team_name: string; demo: boolean
+}
+export interface Part { name: string; ok: boolean; reason: string }
+export interface Status { version: string; demo: boolean; parts: Part[] | null }
+export interface Area {
+  code: string; name: string; level: 'city' | 'county' | 'township'; parent: string
+  lat: number; lon: number; surveyed: boolean; outline?: GeoJSON.Geometry | null
+}
+export interface Team {
+  id: string; name: string; kind: TeamKind; area: string; area_name: string
+  lat: number; lon: number; members: number; contact: string; phone: string
+}
+export interface Reading {
+  device: string; class: string; measured: string; received: string; seq: number | null
+  values: Record<string, number>; code?: string; text?: string
+}
+export interface Quarantine { total: number; last_reason: string; last: string; example: string }
+export interface Device {
+  id: string; kind: 'tracker' | 'sensor'; area: string; area_name: string; name: string
+  lat: number | null; lon: number | null; expect_s: number; disabled: boolean
+  liveness: Liveness; last: Reading | null; quarantine: Quarantine | null
+}
+export interface Evidence {
+  device: string; measured: string; received: string; field: string; value: number; note: string
+}
+export interface Ack { by: string; at: string; note: string }
+export interface Alert {
+  id: string; rule: string; rule_version: string; device: string; area: string; area_name: string
+  lat: number | null; lon: number | null; severity: Severity; state: 'firing' | 'resolved'
+  summary: string; summary_en: string; reasons: string[] | null
+  measured: string; raised: string; late_s: number; resolved: string | null; updated: string
+  evidence: Evidence[] | null; acks: Ack[] | null; order: string; demo: boolean
+}
+export interface Targets { areas: string[]; teams: string[]; kinds: string[] }
+export interface OrderRequest {
+  kind: OrderKind; level: Level; text: string; targets: Targets; drill: boolean; alert: string
+}
+export interface Tally {
+  total: number; sent: number; delivered: number; read: number; answered: number
+  failed: number; answer_rate: number
+}
+export interface Delivery {
+  team: string; team_name: string; team_kind: TeamKind; area: string; area_name: string
+  phone: string; reason: string; state: DeliveryState
+  sent: string | null; delivered: string | null; read: string | null; answered: string | null
+  answer: string; answer_note: string; answered_by: string; on_behalf: boolean
+  tries: number; escalation: number; overdue: boolean; last_error: string
+}
+export interface Attempt {
+  team: string; channel: string; at: string; try: number; error: string; note: string
+}
+export interface Order {
+  id: string; kind: OrderKind; level: Level; text: string; drill: boolean; demo: boolean
+  alert: string; issuer: string; area: string; area_name: string
+  lat: number | null; lon: number | null; issued: string; answer_by: string
+  status: 'open' | 'complete' | 'cancelled'; completed: string | null
+  shortfalls: string[] | null; tally: Tally; deliveries?: Delivery[]; attempts?: Attempt[]
+}
+export interface AnswerRequest { team?: string; answer: Answer; reason?: string; by?: string }
+export interface WarningBlock { area: string; area_desc: string; level: Severity; from: string; to: string }
+export interface Warning {
+  id: string; identifier: string; sender: string; sent: string; status: string; msg_type: string
+  event: string; event_code: string; issuer: string; headline: string; text: string; measures: string
+  blocks: WarningBlock[] | null; in_force: boolean; ended: string | null; ended_by: string; received: string
+}
+export interface SeasonDay { area: string; area_name: string; date: string; kinds: SeasonKind[] | null; version: string }
+export interface ServerEvent { at: string; type: EventType; subject: Record<string, string> | null }
+
+/** An error answer of the server, or none at all (status 0). */
+export class ApiError extends Error {
+  readonly status: number
+  readonly code: string
+  readonly errors: FieldError[]
+  constructor(status: number, code: string, message: string, errors: FieldError[] = []) {
+    super(message)
+    this.status = status
+    this.code = code
+    this.errors = errors
+  }
+  /** Trying the same again later may work. */
+  get temporary(): boolean {
+    return this.status === 0 || this.status === 408 || this.status === 429 || this.status >= 500
+  }
+}
+
+type Query = Record<string, string | number | boolean | undefined>
+
+const base = '/api/v1'
+const timeoutMs = 20_000
+
+export interface ClientOptions {
+  /** Called when the session is not (or no longer) valid. */
+  onUnauthenticated?: () => void
+}
+
+/** createClient returns the calls of the API; the session is a cookie. */
+export function createClient(options: ClientOptions = {}) {
+  async function call<T>(method: string, path: string, init: { query?: Query; body?: unknown; headers?: Record<string, string>; quiet?: boolean } = {}): Promise<T> {
+    const query = new URLSearchParams()
+    for (const [k, v] of Object.entries(init.query ?? {})) if (v !== undefined && v !== '') query.set(k, String(v))
+    const url = base + path + (query.size > 0 ? `?${query}` : '')
+    const headers: Record<string, string> = { Accept: 'application/json', ...init.headers }
+    if (init.body !== undefined) headers['Content-Type'] = 'application/json'
+    let response: Response
+    let text: string
+    try {
+      response = await fetch(url, {
+        method,
+        headers,
+        body: init.body === undefined ? undefined : JSON.stringify(init.body),
+        credentials: 'same-origin',
+        cache: 'no-store',
+        signal: AbortSignal.timeout(timeoutMs),
+      })
+      text = await response.text()
+    } catch (cause) {
+      throw new ApiError(0, 'network', cause instanceof Error ? cause.message : String(cause))
+    }
+    if (!response.ok) {
+      const p = parse<Partial<Problem>>(text)
+      if (response.status === 401 && !init.quiet) options.onUnauthenticated?.()
+      const message = [p?.title ?? `HTTP ${response.status}`, p?.detail].filter(Boolean).join('：')
+      throw new ApiError(response.status, p?.code ?? 'http', message, p?.errors ?? [])
+    }
+    if (text === '') return undefined as T
+    const value = parse<T>(text)
+    if (value === undefined) throw new ApiError(response.status, 'not_json', 'answer is not JSON')
+    return value
+  }
+
+  /** all follows the cursor to the end, at most `pages` pages. */
+  async function all<T>(path: string, query: Query = {}, pages = 40): Promise<T[]> {
+    const items: T[] = []
+    let cursor: string | undefined
+    for (let n = 0; n < pages; n++) {
+      const page: List<T> = await call('GET', path, { query: { limit: 1000, ...query, cursor } })
+      items.push(...(page.items ?? []))
+      if (!page.next) break
+      cursor = page.next
+    }
+    return items
+  }
+
+  const id = encodeURIComponent
+  return {
+    login: (username: string, password: string) =>
+      call<{ token: string; expires: string; user: Me }>('POST', '/sessions', { body: { username, password }, quiet: true }),
+    me: () => call<Me>('GET', '/sessions/current', { quiet: true }),
+    logout: () => call<void>('DELETE', '/sessions/current', { quiet: true }),
+    status: () => call<Status>('GET', '/status', { quiet: true }),
+
+    areas: () => all<Area>('/areas', { outline: true }),
+    teams: () => all<Team>('/teams'),
+    devices: () => all<Device>('/devices', { seen: true }),
+    device: (device: string) => call<Device>('GET', `/devices/${id(device)}`),
+    readings: (device: string, from: Date, to: Date) =>
+      all<Reading>(`/devices/${id(device)}/readings`, { from: from.toISOString(), to: to.toISOString() }, 3),
+
+    alerts: (query: { state?: string; limit?: number } = {}) => call<List<Alert>>('GET', '/alerts', { query }),
+    alert: (alert: string) => call<Alert>('GET', `/alerts/${id(alert)}`),
+    ack: (alert: string, note: string) => call<unknown>('POST', `/alerts/${id(alert)}/acks`, { body: { note } }),
+
+    orders: (query: { status?: string; limit?: number } = {}) => call<List<Order>>('GET', '/orders', { query }),
+    order: (order: string) => call<Order>('GET', `/orders/${id(order)}`),
+    createOrder: (request: OrderRequest, key: string) =>
+      call<Order>('POST', '/orders', { body: request, headers: { 'Idempotency-Key': key } }),
+    answer: (order: string, request: AnswerRequest) =>
+      call<unknown>('POST', `/orders/${id(order)}/answers`, { body: request }),
+
+    warnings: () => call<List<Warning>>('GET', '/warnings', { query: { in_force: true, limit: 100 } }),
+    seasons: () => all<SeasonDay>('/seasons'),
+
+    /** The address of the event stream. */
+    eventsUrl: `${base}/events`,
+  }
+}
+
+export type Client = ReturnType<typeof createClient>
+
+function parse<T>(text: string): T | undefined {
+  try {
+    return JSON.parse(text) as T
+  } catch {
+    return undefined
+  }
+}

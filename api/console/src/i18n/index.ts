@@ -1,0 +1,52 @@
+import { createI18n, useI18n } from 'vue-i18n'
+import { span } from '../lib/time'
+import en from './en'
+import zh from './zh'
+
+const key = 'firewatch.lang'
+
+function saved(): 'zh-CN' | 'en' {
+  try {
+    return localStorage.getItem(key) === 'en' ? 'en' : 'zh-CN'
+  } catch {
+    return 'zh-CN'
+  }
+}
+
+export const i18n = createI18n({
+  legacy: false,
+  locale: saved(),
+  fallbackLocale: 'zh-CN',
+  messages: { 'zh-CN': zh, en },
+})
+document.documentElement.lang = i18n.global.locale.value
+
+/** useWords is the translator, with spans and ages of time in words. */
+export function useWords() {
+  const { t, te, tm, locale } = useI18n({ useScope: 'global' })
+  return {
+    t, te, tm, locale,
+    spanWords(ms: number): string {
+      const [unit, n] = span(ms)
+      return t(`span.${unit}`, { n })
+    },
+    ago(iso: string, now: number): string {
+      const [unit, n] = span(now - Date.parse(iso))
+      return unit === 's' && n < 5 ? t('ago.now') : t(`ago.${unit}`, { n })
+    },
+    /** word translates a code of the server, or shows the code when it is new to us. */
+    word(group: string, code: string): string {
+      const path = `${group}.${code}`
+      return code !== '' && te(path) ? t(path) : code
+    },
+    toggle(): void {
+      locale.value = locale.value === 'en' ? 'zh-CN' : 'en'
+      document.documentElement.lang = locale.value
+      try {
+        localStorage.setItem(key, locale.value)
+      } catch {
+        // The choice lasts as long as the page.
+      }
+    },
+  }
+}

@@ -1,0 +1,49 @@
+import type { Reading } from '../api'
+
+export interface Curve { field: string; points: { at: number; value: number }[]; min: number; max: number }
+
+const preferred = ['smoke_obs_pct_m', 'co_ppm', 'temp_c', 'rh_pct', 'wind_ms', 'battery_pct', 'speed_ms', 'alt_m']
+const never = ['lat', 'lon', 'uptime_s']
+
+/** curvesOf turns readings into one curve per field, by measured time, the telling fields first. */
+export function curvesOf(readings: Reading[]): Curve[] {
+  const byField = new Map<string, { at: number; value: number }[]>()
+  for (const r of readings) {
+    const at = Date.parse(r.measured)
+    for (const [field, value] of Object.entries(r.values)) {
+      if (never.includes(field)) continue
+      const list = byField.get(field)
+      if (list) list.push({ at, value })
+      else byField.set(field, [{ at, value }])
+    }
+  }
+  const rank = (f: string) => (preferred.includes(f) ? preferred.indexOf(f) : 99)
+  return [...byField]
+    .map(([field, points]) => {
+      points.sort((a, b) => a.at - b.at)
+      const values = points.map((p) => p.value)
+      return { field, points, min: Math.min(...values), max: Math.max(...values) }
+    })
+    .sort((a, b) => rank(a.field) - rank(b.field))
+}
+
+/**
+ * pathOf draws the curve into a box. A pause longer than `gapMs` breaks the
+ * line: where nothing was measured nothing is drawn.
+ */
+export function pathOf(c: Curve, from: number, to: number, width: number, height: number, gapMs: number): string {
+  const low = c.min === c.max ? c.min - 1 : c.min
+  const high = c.min === c.max ? c.max + 1 : c.max
+  const x = (at: number) => ((at - from) / (to - from)) * width
+  const y = (v: number) => height - ((v - low) / (high - low)) * height
+  let path = ''
+  let last = -Infinity
+  for (const p of c.points) {
+    if (p.at < from || p.at > to) continue
+    const pen = p.at - last > gapMs ? 'M' : 'L'
+    path += `${pen}${x(p.at).toFixed(1)} ${y(p.value).toFixed(1)}`
+    if (pen === 'M') path += 'h0.1' // a lonely point is seen too
+    last = p.at
+  }
+  return path
+}

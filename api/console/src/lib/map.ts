@@ -1,0 +1,226 @@
+// The map: areas, names, devices. Everything it draws comes from the API or is
+// drawn here; nothing is loaded from elsewhere.
+import { Map as MapLibre, Marker, setWorkerUrl, type ExpressionSpecification, type GeoJSONSource, type LngLatBoundsLike, type MapMouseEvent } from 'maplibre-gl'
+import 'maplibre-gl/dist/maplibre-gl.css'
+import workerUrl from 'maplibre-gl/dist/maplibre-gl-worker.mjs?worker&url'
+import type { Area } from '../api'
+import { devicePicture, labelPicture, livenesses } from './draw'
+import type { FleetData } from './fleet'
+
+setWorkerUrl(workerUrl)
+
+const empty: GeoJSON.FeatureCollection = { type: 'FeatureCollection', features: [] }
+const baoding: LngLatBoundsLike = [[113.6, 38.2], [116.4, 40.0]]
+
+export interface Pulse { id: string; lon: number; lat: number; severity: string; label: string; chosen: boolean }
+
+export class WatchMap {
+  readonly map: MapLibre
+  private ready: Promise<void>
+  private bounds: LngLatBoundsLike = baoding
+  private names: Marker[] = []
+  private pulses = new Map<string, { marker: Marker; button: HTMLButtonElement }>()
+  private drawnNames = new Set<string>()
+  private writing = false
+  private next: FleetData | null = null
+
+  constructor(container: HTMLElement, title: string, still: boolean) {
+    this.map = new MapLibre({
+      container,
+      style: { version: 8, sources: {}, layers: [{ id: 'ground', type: 'background', paint: { 'background-color': '#0e151c' } }] },
+      bounds: baoding,
+      fitBoundsOptions: { padding: 24 },
+      minZoom: 5,
+      maxZoom: 17,
+      attributionControl: false,
+      dragRotate: false,
+      pitchWithRotate: false,
+      fadeDuration: still ? 0 : 150,
+      locale: { 'Map.Title': title },
+      renderWorldCopies: false,
+    })
+    this.map.touchZoomRotate.disableRotation()
+    this.map.keyboard.disableRotation()
+    // The first frames of a lazily laid out page can have the wrong size.
+    this.ready = new Promise<void>((resolve) => this.map.once('load', () => resolve())).then(() => this.setUp())
+  }
+
+  private setUp(): void {
+    const { map } = this
+    for (const kind of ['tracker', 'sensor'] as const) {
+      for (const liveness of livenesses) {
+        const p = devicePicture(kind, liveness)
+        map.addImage(`${kind}-${liveness}`, p.image, { pixelRatio: p.pixelRatio })
+      }
+      const p = devicePicture(kind, 'online', true)
+      map.addImage(`${kind}-chosen`, p.image, { pixelRatio: p.pixelRatio })
+    }
+    for (const id of ['areas', 'labels', 'devices', 'chosen']) map.addSource(id, { type: 'geojson', data: empty })
+    const county: ExpressionSpecification = ['==', ['get', 'level'], 'county']
+    const township: ExpressionSpecification = ['==', ['get', 'level'], 'township']
+    map.addLayer({ id: 'county-fill', type: 'fill', source: 'areas', filter: county, paint: { 'fill-color': '#1a2a33' } })
+    map.addLayer({
+      id: 'township-line', type: 'line', source: 'areas', filter: township,
+      paint: { 'line-color': '#4a6172', 'line-width': 0.8, 'line-dasharray': [3, 2], 'line-opacity': ['interpolate', ['linear'], ['zoom'], 7.5, 0.45, 9.5, 1] },
+    })
+    map.addLayer({ id: 'county-line', type: 'line', source: 'areas', filter: county, paint: { 'line-color': '#8fa9bb', 'line-width': 1.6 } })
+    map.addLayer({
+      id: 'township-name', type: 'symbol', source: 'labels', minzoom: 9.2,
+      layout: { 'icon-image': ['get', 'icon'], 'icon-padding': 4 },
+    })
+    map.addLayer({
+      id: 'devices', type: 'symbol', source: 'devices',
+      layout: {
+        'icon-image': ['get', 'icon'], 'icon-allow-overlap': true, 'icon-ignore-placement': true,
+        'icon-size': ['interpolate', ['linear'], ['zoom'], 7, 0.6, 9, 0.8, 12, 1.3],
+        // What is wrong lies on top.
+        'symbol-sort-key': ['match', ['get', 'liveness'], 'silent', 3, 'late', 2, 'online', 1, 0],
+      },
+    })
+    map.addLayer({
+      id: 'chosen', type: 'symbol', source: 'chosen',
+      layout: { 'icon-image': ['concat', ['get', 'kind'], '-chosen'], 'icon-allow-overlap': true, 'icon-ignore-placement': true },
+    })
+  }
+
+  private source(id: string): GeoJSONSource {
+    return this.map.getSource(id) as GeoJSONSource
+  }
+
+  async setAreas(areas: Area[]): Promise<void> {
+    await this.ready
+    const outlined = areas.filter((a) => a.outline)
+    await this.source('areas').setData({
+      type: 'FeatureCollection',
+      features: outlined.map((a) => ({ type: 'Feature', geometry: a.outline!, properties: { level: a.level } })),
+    })
+    for (const m of this.names) m.remove()
+    this.names = areas.filter((a) => a.level === 'county').map((a) => {
+      const el = document.createElement('span')
+      el.className = 'county-name'
+      el.textContent = a.name
+      return new Marker({ element: el, anchor: 'center' }).setLngLat([a.lon, a.lat]).addTo(this.map)
+    })
+    const townships = areas.filter((a) => a.level === 'township')
+    for (const a of townships) {
+      const icon = `name-${a.name}`
+      if (this.drawnNames.has(icon)) continue
+      this.drawnNames.add(icon)
+      const p = labelPicture(a.name)
+      this.map.addImage(icon, p.image, { pixelRatio: p.pixelRatio })
+    }
+    void this.source('labels').setData({
+      type: 'FeatureCollection',
+      features: townships.map((a) => ({ type: 'Feature', geometry: { type: 'Point', coordinates: [a.lon, a.lat] }, properties: { icon: `name-${a.name}` } })),
+    })
+    const box = boundsOf(outlined.map((a) => a.outline!), areas)
+    if (box) {
+      this.bounds = box
+      this.home(true)
+    }
+  }
+
+  /** Draw the devices; while one drawing is under way only the newest wish is kept. */
+  async setDevices(data: FleetData): Promise<void> {
+    await this.ready
+    this.next = data
+    if (this.writing) return
+    this.writing = true
+    while (this.next) {
+      const now = this.next
+      this.next = null
+      await this.source('devices').setData(now)
+    }
+    this.writing = false
+  }
+
+  async setChosen(at: [number, number] | undefined, kind: string): Promise<void> {
+    await this.ready
+    void this.source('chosen').setData(at
+      ? { type: 'Feature', geometry: { type: 'Point', coordinates: at }, properties: { kind } }
+      : empty)
+  }
+
+  setPulses(pulses: Pulse[], pick: (id: string) => void): void {
+    const wanted = new Set(pulses.map((p) => p.id))
+    for (const [id, { marker }] of this.pulses) {
+      if (!wanted.has(id)) {
+        marker.remove()
+        this.pulses.delete(id)
+      }
+    }
+    for (const p of pulses) {
+      let held = this.pulses.get(p.id)
+      if (!held) {
+        const button = document.createElement('button')
+        button.addEventListener('click', (e) => {
+          e.stopPropagation()
+          pick(p.id)
+        })
+        held = { button, marker: new Marker({ element: button }).setLngLat([p.lon, p.lat]).addTo(this.map) }
+        this.pulses.set(p.id, held)
+      }
+      held.marker.setLngLat([p.lon, p.lat])
+      held.button.setAttribute('aria-label', p.label)
+      held.button.title = p.label
+      for (const s of ['red', 'orange', 'yellow', 'blue', 'notice']) held.button.classList.toggle(`pulse-${s}`, s === p.severity)
+      held.button.classList.add('pulse')
+      held.button.classList.toggle('chosen', p.chosen)
+    }
+  }
+
+  /** The device at the place of a click, the nearest one within a finger's breadth. */
+  onPick(pick: (id: string) => void): void {
+    this.map.on('click', (e: MapMouseEvent) => {
+      if (!this.map.getLayer('devices')) return
+      const { x, y } = e.point
+      const hits = this.map.queryRenderedFeatures([[x - 8, y - 8], [x + 8, y + 8]], { layers: ['devices'] })
+      let best = ''
+      let least = Infinity
+      for (const h of hits) {
+        const at = this.map.project((h.geometry as GeoJSON.Point).coordinates as [number, number])
+        const d = (at.x - x) ** 2 + (at.y - y) ** 2
+        if (d < least) {
+          least = d
+          best = String(h.properties.id)
+        }
+      }
+      pick(best)
+    })
+  }
+
+  home(jump = false): void {
+    this.map.fitBounds(this.bounds, { padding: 28, animate: !jump })
+  }
+
+  /** Bring a place into sight, without zooming out. */
+  show(at: [number, number]): void {
+    this.map.easeTo({ center: at, zoom: Math.max(this.map.getZoom(), 10.5), duration: 600 })
+  }
+
+  zoom(by: number): void {
+    this.map.easeTo({ zoom: this.map.getZoom() + by, duration: 250 })
+  }
+
+  remove(): void {
+    this.map.remove()
+  }
+}
+
+function boundsOf(outlines: GeoJSON.Geometry[], areas: Area[]): LngLatBoundsLike | null {
+  let [w, s, e, n] = [180, 90, -180, -90]
+  const take = (lon: number, lat: number) => {
+    w = Math.min(w, lon)
+    e = Math.max(e, lon)
+    s = Math.min(s, lat)
+    n = Math.max(n, lat)
+  }
+  const walk = (c: unknown): void => {
+    if (!Array.isArray(c)) return
+    if (typeof c[0] === 'number') take(c[0], c[1] as number)
+    else for (const x of c) walk(x)
+  }
+  for (const o of outlines) if ('coordinates' in o) walk(o.coordinates)
+  if (w > e) for (const a of areas) if (a.lat || a.lon) take(a.lon, a.lat)
+  return w > e ? null : [[w, s], [e, n]]
+}

@@ -1,0 +1,138 @@
+import { computed, inject, provide, ref, shallowRef, watch, type InjectionKey } from 'vue'
+import type { Alert, Area, Device, Order, SeasonDay, Status, Team, Warning } from '../api'
+import { gather, useEvents } from './events'
+import { usePoll } from './poll'
+import { useSession } from './session'
+
+/**
+ * makeOffice is all that the office's screen knows: fetched whole, and fetched
+ * again when an event says so, and every now and then even when none does.
+ */
+function makeOffice() {
+  const { api, demo } = useSession()
+  const events = useEvents(api.eventsUrl)
+
+  const status = shallowRef<Status | null>(null)
+  const areas = shallowRef<Area[]>([])
+  const teams = shallowRef<Team[]>([])
+  const devices = shallowRef<Device[]>([])
+  const alerts = shallowRef<Alert[]>([])
+  const orders = shallowRef<Order[]>([])
+  const warnings = shallowRef<Warning[]>([])
+  const seasons = shallowRef<SeasonDay[]>([])
+  const selectedAlert = ref('')
+  const selectedOrder = ref('')
+  const selectedDevice = ref('')
+  const order = shallowRef<Order | null>(null)
+  const orderError = ref('')
+
+  const statusPoll = usePoll(10_000, async () => {
+    status.value = await api.status()
+    demo.value = status.value.demo
+  })
+  const rosterPoll = usePoll(600_000, async () => {
+    ;[areas.value, teams.value] = await Promise.all([api.areas(), api.teams()])
+  })
+  const devicePoll = usePoll(5_000, async () => {
+    devices.value = await api.devices()
+  })
+  const alertPoll = usePoll(30_000, async () => {
+    const [firing, recent] = await Promise.all([
+      api.alerts({ state: 'firing', limit: 500 }), api.alerts({ limit: 100 }),
+    ])
+    const seen = new Set(firing.items.map((a) => a.id))
+    alerts.value = [...firing.items, ...recent.items.filter((a) => !seen.has(a.id))]
+  })
+  const orderPoll = usePoll(30_000, async () => {
+    const [open, recent] = await Promise.all([
+      api.orders({ status: 'open', limit: 200 }), api.orders({ limit: 50 }),
+    ])
+    const seen = new Set(open.items.map((o) => o.id))
+    orders.value = [...open.items, ...recent.items.filter((o) => !seen.has(o.id))]
+      .sort((a, b) => b.issued.localeCompare(a.issued))
+  })
+  const warningPoll = usePoll(60_000, async () => {
+    warnings.value = (await api.warnings()).items
+  })
+  const seasonPoll = usePoll(1_800_000, async () => {
+    seasons.value = await api.seasons()
+  })
+
+  // The order on the board. An answer that comes after another was chosen is dropped.
+  async function loadOrder(): Promise<void> {
+    const id = selectedOrder.value
+    if (id === '') return
+    try {
+      const loaded = await api.order(id)
+      if (selectedOrder.value !== id) return
+      order.value = loaded
+      orderError.value = ''
+      orders.value = orders.value.map((o) => (o.id === id ? { ...loaded, deliveries: undefined, attempts: undefined } : o))
+    } catch (cause) {
+      if (selectedOrder.value === id) orderError.value = (cause as Error).message
+    }
+  }
+  watch(selectedOrder, () => {
+    order.value = null
+    orderError.value = ''
+    void loadOrder()
+  })
+  const boardPoll = usePoll(15_000, loadOrder)
+
+  const alertsSoon = gather(alertPoll.refresh)
+  const ordersSoon = gather(orderPoll.refresh, 600)
+  const boardSoon = gather(boardPoll.refresh, 150)
+  const rosterSoon = gather(rosterPoll.refresh, 1000)
+  events.on('alert', alertsSoon)
+  events.on('order', (s) => {
+    ordersSoon()
+    if (s.id === selectedOrder.value) boardSoon()
+  })
+  events.on('delivery', (s) => {
+    ordersSoon()
+    if (s.order === selectedOrder.value) boardSoon()
+  })
+  events.on('warning', gather(warningPoll.refresh))
+  events.on('season', gather(seasonPoll.refresh))
+  events.on('roster', rosterSoon)
+  let opened = false
+  events.onOpen(() => {
+    if (opened) {
+      for (const p of [alertPoll, orderPoll, boardPoll, warningPoll, statusPoll]) void p.refresh()
+    }
+    opened = true
+  })
+
+  const areaByCode = computed(() => new Map(areas.value.map((a) => [a.code, a])))
+  /** The county (or wider) that an area lies in, and its name. */
+  function countyOf(code: string): Area | undefined {
+    let a = areaByCode.value.get(code)
+    for (let n = 0; a?.level === 'township' && n < 8; n++) a = areaByCode.value.get(a.parent)
+    return a
+  }
+  const deviceById = computed(() => new Map(devices.value.map((d) => [d.id, d])))
+  const alertById = computed(() => new Map(alerts.value.map((a) => [a.id, a])))
+
+  return {
+    api, events, status, areas, teams, devices, alerts, orders, warnings, seasons,
+    selectedAlert, selectedOrder, selectedDevice, order, orderError,
+    areaByCode, countyOf, deviceById, alertById, loadOrder: boardPoll.refresh,
+    polls: { status: statusPoll, roster: rosterPoll, devices: devicePoll, alerts: alertPoll, orders: orderPoll, warnings: warningPoll, seasons: seasonPoll },
+  }
+}
+
+export type Office = ReturnType<typeof makeOffice>
+
+const key: InjectionKey<Office> = Symbol('office')
+
+export function provideOffice(): Office {
+  const office = makeOffice()
+  provide(key, office)
+  return office
+}
+
+export function useOffice(): Office {
+  const office = inject(key)
+  if (!office) throw new Error('no office is provided')
+  return office
+}
