@@ -65,7 +65,8 @@ func SourceSuite(t *testing.T, o SourceOptions) {
 }
 
 func topicOf(i int) string {
-	return contract.Uplink(contract.Tracker, contract.Position, contract.DeviceID(fmt.Sprintf("suite-%d", i%3)))
+	classes := []contract.Class{contract.Position, contract.SOS, contract.Status}
+	return contract.Uplink(contract.Tracker, classes[i%len(classes)], "suite")
 }
 
 func payloadOf(i int) []byte {
@@ -235,7 +236,8 @@ func sourceRefused(t *testing.T, b SourceBench) {
 	}
 	// Whether Run goes on or returns is the Source's choice; a new life of the
 	// session must bring the message again.
-	r.stop(t)
+	r.cancel()
+	await(t, r.done, "Run to return after its context ended")
 	acc = newAcceptor()
 	r = startSource(t, b, acc)
 	m := acc.next(t)

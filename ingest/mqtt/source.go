@@ -89,9 +89,10 @@ func (s *Source) Run(ctx context.Context, to ingest.Acceptor) error {
 	defer stopHanding()
 	var outstanding ingest.Outstanding
 	var acks ingest.AckQueue
+	refused := make(chan error, 1)
 
 	receive := func(_ paho.Client, m paho.Message) {
-		if ctx.Err() != nil {
+		if ctx.Err() != nil || len(refused) > 0 {
 			return // not acknowledged: it comes again
 		}
 		outstanding.Take()
@@ -106,6 +107,11 @@ func (s *Source) Run(ctx context.Context, to ingest.Acceptor) error {
 		})
 		if err != nil {
 			outstanding.Done()
+			// Reading on would leave a gap that the broker never fills.
+			select {
+			case refused <- fmt.Errorf("handing a message over: %w", err):
+			default:
+			}
 		}
 	}
 
@@ -135,14 +141,18 @@ func (s *Source) Run(ctx context.Context, to ingest.Acceptor) error {
 
 	client := paho.NewClient(opts)
 	client.Connect() // retries for ever; OnConnect tells
-	<-ctx.Done()
-
+	var err error
+	select {
+	case <-ctx.Done():
+	case err = <-refused:
+	}
 	if left := outstanding.Drain(5 * time.Second); left > 0 {
 		s.o.Log.Warn("messages left unacknowledged at the stop; the broker will send them again", zap.Int64("messages", left))
 	}
+	stopHanding()
 	client.Disconnect(250)
 	s.setState(errors.New("stopped"))
-	return nil
+	return err
 }
 
 // subscribe asks for the uplinks until the broker grants all of them.

@@ -1,0 +1,93 @@
+package ingesttest
+
+import (
+	"bytes"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// Mosquitto is a real mosquitto broker on loopback, without limits that lose
+// messages, that keeps its sessions over a restart.
+type Mosquitto struct {
+	Addr string // host:port
+	conf string
+	log  *bytes.Buffer
+	cmd  *exec.Cmd
+}
+
+// StartMosquitto starts a broker that is stopped with the test. It fails the
+// test when mosquitto is not installed.
+func StartMosquitto(t testing.TB) *Mosquitto {
+	t.Helper()
+	if _, err := exec.LookPath("mosquitto"); err != nil {
+		t.Fatalf("mosquitto is missing: apt-get install mosquitto mosquitto-clients: %v", err)
+	}
+	dir := t.TempDir()
+	m := &Mosquitto{Addr: freeAddr(t), conf: filepath.Join(dir, "mosquitto.conf")}
+	host, port, _ := net.SplitHostPort(m.Addr)
+	conf := fmt.Sprintf("listener %s %s\nallow_anonymous true\npersistence true\npersistence_location %s/\nmax_queued_messages 0\nmax_inflight_messages 0\nuser root\n",
+		port, host, dir)
+	if err := os.WriteFile(m.conf, []byte(conf), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	m.Start(t)
+	t.Cleanup(func() { m.Stop(t) })
+	return m
+}
+
+// URL is the broker's address for a client.
+func (m *Mosquitto) URL() string { return "tcp://" + m.Addr }
+
+// Start starts the stopped broker again, on the same port.
+func (m *Mosquitto) Start(t testing.TB) {
+	t.Helper()
+	m.log = &bytes.Buffer{}
+	m.cmd = exec.Command("mosquitto", "-c", m.conf) //nolint:noctx // lives as long as the test wants
+	m.cmd.Stdout, m.cmd.Stderr = m.log, m.log
+	m.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if err := m.cmd.Start(); err != nil {
+		t.Fatalf("starting mosquitto: %v", err)
+	}
+	for deadline := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) {
+		c, err := net.Dial("tcp", m.Addr) //nolint:noctx // loopback
+		if err == nil {
+			_ = c.Close()
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("mosquitto does not listen on %s: %v", m.Addr, err)
+		}
+	}
+}
+
+// Stop stops the broker in order; it writes its sessions down.
+func (m *Mosquitto) Stop(t testing.TB) { m.signal(t, syscall.SIGTERM) }
+
+// Kill ends the broker at once.
+func (m *Mosquitto) Kill(t testing.TB) { m.signal(t, syscall.SIGKILL) }
+
+func (m *Mosquitto) signal(t testing.TB, s syscall.Signal) {
+	t.Helper()
+	if m.cmd == nil {
+		return
+	}
+	_ = m.cmd.Process.Signal(s)
+	_ = m.cmd.Wait()
+	m.cmd = nil
+}
+
+func freeAddr(t testing.TB) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // loopback
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
