@@ -23,6 +23,6 @@ export function cellOf(d: Delivery): Cell {
 /** The name that fits a small cell: the township's, or the county's with its team's kind. */
 export function shortName(d: Delivery): string {
   const base = d.area_name || d.team_name
-  if (d.team_kind === 'professional') return `${base.replace(/(市|县|区)$/u, '')}专业队`
+  if (d.team_kind === 'professional') return `${base.replace(/(市|县|区)$/u, '')}专业`
   return base
 }

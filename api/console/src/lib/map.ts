@@ -195,7 +195,7 @@ export class WatchMap {
 
   /** Bring a place into sight, without zooming out. */
   show(at: [number, number]): void {
-    this.map.easeTo({ center: at, zoom: Math.max(this.map.getZoom(), 10.5), duration: 600 })
+    this.map.easeTo({ center: at, zoom: Math.max(this.map.getZoom(), 9.8), duration: 600 })
   }
 
   zoom(by: number): void {

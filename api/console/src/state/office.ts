@@ -81,7 +81,7 @@ function makeOffice() {
 
   const alertsSoon = gather(alertPoll.refresh)
   const ordersSoon = gather(orderPoll.refresh, 600)
-  const boardSoon = gather(boardPoll.refresh, 150)
+  const boardSoon = gather(boardPoll.refresh, 200)
   const rosterSoon = gather(rosterPoll.refresh, 1000)
   events.on('alert', alertsSoon)
   events.on('order', (s) => {

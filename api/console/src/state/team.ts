@@ -23,8 +23,13 @@ export function useTeam() {
   const poll = usePoll(15_000, async () => {
     const list = await api.orders({ limit: 30 })
     const wanted = list.items.filter((o) => o.status === 'open' || Date.now() - Date.parse(o.issued) < keepMs)
-    const details = await Promise.all(wanted.map((o) => api.order(o.id)))
-    own.value = details.map((order) => ({ order, delivery: order.deliveries?.find((d) => d.team === me.value?.team) }))
+    const before = new Map(own.value.map((o) => [o.order.id, o]))
+    own.value = await Promise.all(wanted.map(async (listed) => {
+      const old = before.get(listed.id)
+      if (old?.delivery?.answer === 'stood_down' && old.order.status === listed.status) return old // nothing more will come
+      const order = await api.order(listed.id)
+      return { order, delivery: order.deliveries?.find((d) => d.team === me.value?.team) }
+    }))
     store(cacheKey, own.value)
     for (const { order, delivery } of own.value) {
       if (order.status !== 'open' || !delivery || delivery.delivered || delivery.answered || arrived.has(order.id)) continue
