@@ -316,3 +316,18 @@ type Event struct {
 	Type    string          `json:"type"`
 	Subject json.RawMessage `json:"subject"`
 }
+
+// Status answers GET /status: the parts of the system as they are, each with
+// its reason when it does not work.
+type Status struct {
+	Version string  `json:"version"`
+	Demo    bool    `json:"demo"` // show 演示
+	Parts   []Check `json:"parts"`
+}
+
+// Readiness answers GET /readyz, outside of the version: 503 while a part does
+// not work.
+type Readiness struct {
+	Ready bool    `json:"ready"`
+	Parts []Check `json:"parts"`
+}

@@ -1,0 +1,105 @@
+package api
+
+import (
+	"context"
+	"fmt"
+	"io/fs"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/zap"
+
+	"firewatch/alerts"
+	v1 "firewatch/api/v1"
+	"firewatch/ingest"
+)
+
+// Check is one part of the system as it is: whether it works, and why not. The
+// store's is named "store", the history's "history".
+type Check = v1.Check
+
+// Options are what a Server is made of. All are required unless said otherwise.
+type Options struct {
+	Roster   alerts.RosterStore
+	Accounts alerts.AccountStore
+	Alerts   alerts.AlertStore
+	Orders   alerts.OrderStore
+	Warnings alerts.WarningStore
+	Events   alerts.EventStore
+	Audit    alerts.AuditStore
+	History  ingest.History
+
+	// Console holds the built console with its index.html. Nil, or without that
+	// file, a page says that the console was not built.
+	Console fs.FS
+	// Policy sets the deadlines of answers.
+	Policy alerts.Policy
+	// Health tells how each part is; it must be quick. A reason goes out to
+	// anyone who may reach the server.
+	Health func(context.Context) []Check
+	// Nudge tells the dispatcher that there is work; nil: it finds out itself.
+	Nudge func()
+	// Now is the time; nil: time.Now.
+	Now func() time.Time
+
+	Gatherer   prometheus.Gatherer
+	Registerer prometheus.Registerer
+	Log        *zap.Logger
+
+	// SecureCookies keeps the session cookie to TLS.
+	SecureCookies bool
+	// TrustedProxies are the addresses or networks whose X-Forwarded-For is
+	// believed; usually none.
+	TrustedProxies []string
+	Version        string
+	// EventPoll is the time between two looks at the event log; 0: 250 ms.
+	EventPoll time.Duration
+}
+
+const (
+	defaultEventPoll = 250 * time.Millisecond
+	maxListeners     = 2000
+	maxPerUser       = 32
+)
+
+// check names the first option that cannot be used, and fills in the rest.
+func (o *Options) check() error {
+	for _, f := range []struct {
+		name string
+		set  bool
+	}{
+		{"Roster", o.Roster != nil},
+		{"Accounts", o.Accounts != nil},
+		{"Alerts", o.Alerts != nil},
+		{"Orders", o.Orders != nil},
+		{"Warnings", o.Warnings != nil},
+		{"Events", o.Events != nil},
+		{"Audit", o.Audit != nil},
+		{"History", o.History != nil},
+		{"Health", o.Health != nil},
+		{"Gatherer", o.Gatherer != nil},
+		{"Registerer", o.Registerer != nil},
+		{"Log", o.Log != nil},
+		{"Version", o.Version != ""},
+	} {
+		if !f.set {
+			return fmt.Errorf("api options: %s is missing", f.name)
+		}
+	}
+	if err := o.Policy.Validate(); err != nil {
+		return fmt.Errorf("api options: Policy: %w", err)
+	}
+	if o.EventPoll < 0 || o.EventPoll > time.Minute {
+		return fmt.Errorf("api options: EventPoll %s: want 0..1m", o.EventPoll)
+	}
+	if o.EventPoll == 0 {
+		o.EventPoll = defaultEventPoll
+	}
+	if o.Nudge == nil {
+		o.Nudge = func() {}
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	return nil
+}

@@ -1,0 +1,206 @@
+package v1
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+	"golang.org/x/sync/singleflight"
+
+	"firewatch/alerts"
+	contract "firewatch/firmware-contracts"
+	"firewatch/ingest"
+)
+
+// Bounds of asking the history for the newest readings.
+const (
+	latestFor  = time.Second     // an answer, or a failure, is good for so long
+	latestWait = 8 * time.Second // longest question
+)
+
+// latest is what the history knew of each device at one time. It is shared and
+// never changed. When the history did not answer, why says so in words for
+// people and the maps are empty: unknown is not silent, and not alive either.
+type latest struct {
+	asked      time.Time
+	main       map[contract.DeviceID]*contract.Reading // position of a tracker, environment of a sensor
+	status     map[contract.DeviceID]*contract.Reading
+	quarantine map[contract.DeviceID]ingest.QuarantineCount
+	why        string
+}
+
+// latestCache asks the history once for all who want to know within a second.
+type latestCache struct {
+	history ingest.History
+	now     func() time.Time
+	log     *zap.Logger
+	flight  singleflight.Group
+
+	mu   sync.Mutex
+	last *latest
+}
+
+func (c *latestCache) get(ctx context.Context) (*latest, error) {
+	if l := c.fresh(); l != nil {
+		return l, nil
+	}
+	ch := c.flight.DoChan("", func() (any, error) {
+		if l := c.fresh(); l != nil {
+			return l, nil
+		}
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), latestWait)
+		defer cancel()
+		l, err := c.ask(ctx)
+		if err != nil {
+			l = &latest{why: historyFault(err)}
+		}
+		l.asked = c.now()
+		c.mu.Lock()
+		changed := c.last == nil && l.why != "" || c.last != nil && c.last.why != l.why
+		c.last = l
+		c.mu.Unlock()
+		if changed && err != nil {
+			c.log.Warn("history does not answer, devices are listed without readings", zap.Error(err))
+		} else if changed {
+			c.log.Info("history answers again")
+		}
+		return l, nil
+	})
+	select {
+	case r := <-ch:
+		return r.Val.(*latest), nil
+	case <-ctx.Done():
+		return nil, fmt.Errorf("waiting for the newest readings: %w", ctx.Err())
+	}
+}
+
+func (c *latestCache) fresh() *latest {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.last == nil {
+		return nil
+	}
+	if age := c.now().Sub(c.last.asked); age < 0 || age >= latestFor {
+		return nil
+	}
+	return c.last
+}
+
+// degraded is why the newest readings are missing, or "", as far as is known
+// without asking.
+func (c *latestCache) degraded() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.last == nil {
+		return ""
+	}
+	return c.last.why
+}
+
+// ask returns the history's errors as they are, for historyFault.
+func (c *latestCache) ask(ctx context.Context) (*latest, error) {
+	l := &latest{
+		main: map[contract.DeviceID]*contract.Reading{}, status: map[contract.DeviceID]*contract.Reading{},
+		quarantine: map[contract.DeviceID]ingest.QuarantineCount{},
+	}
+	for class, into := range map[contract.Class]map[contract.DeviceID]*contract.Reading{
+		contract.Position: l.main, contract.Environment: l.main, contract.Status: l.status,
+	} {
+		rs, err := c.history.Last(ctx, class)
+		if err != nil {
+			return nil, err
+		}
+		for i := range rs {
+			if old := into[rs[i].Device]; old == nil || old.Measured.Before(rs[i].Measured) {
+				into[rs[i].Device] = &rs[i]
+			}
+		}
+	}
+	qs, err := c.history.Quarantine(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, q := range qs {
+		l.quarantine[q.Device] = q
+	}
+	return l, nil
+}
+
+// historyFault is why the history does not answer, in words that may leave the
+// house and fit in a header.
+func historyFault(err error) string {
+	var throttled *ingest.ThrottledError
+	switch {
+	case errors.Is(err, ingest.ErrUnauthorized):
+		return "credential refused"
+	case errors.Is(err, context.DeadlineExceeded):
+		return "no answer in time"
+	case errors.As(err, &throttled):
+		return "asked to wait"
+	case errors.Is(err, ingest.ErrHistoryAway): // its text may be shown
+		return strings.Map(func(r rune) rune {
+			if r < ' ' || r > '~' {
+				return '?'
+			}
+			return r
+		}, err.Error()[:min(len(err.Error()), 200)])
+	}
+	return "not answering"
+}
+
+// When a device is late and when it is silent: in expected intervals, and at
+// least a time, so that one lost message is no silence. The second pair follows
+// the sample rule device_silent.
+const (
+	lateFactor, lateMin                   = 2, 2 * time.Minute
+	trackerSilentFactor, trackerSilentMin = 4, 10 * time.Minute
+	sensorSilentFactor, sensorSilentMin   = 3, 5 * time.Minute
+	// unexpectedFor is how long a device that nobody expects counts as online.
+	unexpectedFor = 30 * time.Minute
+)
+
+// liveness says whether a device lives. Only a new measurement of its own proves
+// life: not the arrival of old ones, and not what the broker says in its name.
+func (l *latest) liveness(d alerts.Device, now time.Time) string {
+	if l.why != "" {
+		return "unknown"
+	}
+	var proof time.Time
+	for _, r := range []*contract.Reading{l.main[d.ID], l.status[d.ID]} {
+		if r == nil {
+			continue
+		}
+		if online, has := r.Values.Get(contract.Online); has && online == 0 {
+			continue
+		}
+		t := r.Measured
+		if r.Received.Before(t) { // the device's clock is ahead
+			t = r.Received
+		}
+		if t.After(proof) {
+			proof = t
+		}
+	}
+	silent := max(trackerSilentFactor*d.Expect, trackerSilentMin)
+	if d.Kind == contract.Sensor {
+		silent = max(sensorSilentFactor*d.Expect, sensorSilentMin)
+	}
+	age := now.Sub(proof)
+	switch {
+	case proof.IsZero() && l.status[d.ID] == nil:
+		return "never_seen"
+	case d.Expect <= 0 && age <= unexpectedFor:
+		return "online"
+	case d.Expect <= 0:
+		return "unknown"
+	case age <= max(lateFactor*d.Expect, lateMin):
+		return "online"
+	case age <= silent:
+		return "late"
+	}
+	return "silent"
+}

@@ -1,0 +1,65 @@
+package v1
+
+import (
+	"net/http"
+
+	"github.com/gin-gonic/gin"
+
+	"firewatch/alerts"
+)
+
+// Prefix is where version 1 lives.
+const Prefix = "/api/v1"
+
+// Who may call a route; what of it they see is the scope's business (scope.go).
+var (
+	anyone  []alerts.Role // without a session
+	members = []alerts.Role{alerts.RoleAdmin, alerts.RoleOffice, alerts.RoleTeam}
+	duty    = []alerts.Role{alerts.RoleAdmin, alerts.RoleOffice}
+)
+
+type handler func(*API, *gin.Context, scope) error
+
+var routes = []struct {
+	method string
+	path   string
+	roles  []alerts.Role
+	handle handler
+}{
+	{http.MethodPost, "/sessions", anyone, (*API).createSession},
+	{http.MethodGet, "/sessions/current", members, (*API).showSession},
+	{http.MethodDelete, "/sessions/current", members, (*API).deleteSession},
+
+	{http.MethodGet, "/areas", members, (*API).listAreas},
+	{http.MethodGet, "/teams", members, (*API).listTeams},
+	{http.MethodGet, "/devices", duty, (*API).listDevices},
+	{http.MethodGet, "/devices/:id", duty, (*API).showDevice},
+	{http.MethodGet, "/devices/:id/readings", duty, (*API).listReadings},
+
+	{http.MethodGet, "/alerts", duty, (*API).listAlerts},
+	{http.MethodGet, "/alerts/:id", members, (*API).showAlert},
+	{http.MethodPost, "/alerts/:id/acks", duty, (*API).createAck},
+
+	{http.MethodGet, "/orders", members, (*API).listOrders},
+	{http.MethodPost, "/orders", duty, (*API).createOrder},
+	{http.MethodGet, "/orders/:id", members, (*API).showOrder},
+	{http.MethodPost, "/orders/:id/answers", members, (*API).createAnswer},
+
+	{http.MethodGet, "/warnings", members, (*API).listWarnings},
+	{http.MethodPost, "/warnings", duty, (*API).createWarning},
+	{http.MethodGet, "/warnings/:id", members, (*API).showWarning},
+	{http.MethodGet, "/seasons", members, (*API).listSeasons},
+
+	{http.MethodGet, "/events", members, (*API).streamEvents},
+	{http.MethodGet, "/status", anyone, (*API).showStatus},
+	{http.MethodGet, "/openapi.yaml", anyone, (*API).showOpenAPI},
+	{http.MethodGet, "/openapi.json", anyone, (*API).showOpenAPIJSON},
+}
+
+// Register puts every route under Prefix.
+func (a *API) Register(r gin.IRouter) {
+	g := r.Group(Prefix, a.bound)
+	for _, t := range routes {
+		g.Handle(t.method, t.path, a.serve(t.roles, t.handle))
+	}
+}
