@@ -1,0 +1,321 @@
+package alerts
+
+import (
+	_ "embed"
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/goccy/go-yaml"
+	"github.com/goccy/go-yaml/ast"
+	"github.com/goccy/go-yaml/lexer"
+	"github.com/goccy/go-yaml/parser"
+)
+
+//go:embed rules/default.yaml
+var defaultRules []byte
+
+//go:embed rules/demo.yaml
+var demoRules []byte
+
+// DefaultRules is the shipped rule set, as YAML: fires propose an order.
+func DefaultRules() []byte { return slices.Clone(defaultRules) }
+
+// DemoRules is the rule set of the demonstration, as YAML: a fire gives its
+// order by itself.
+func DemoRules() []byte { return slices.Clone(demoRules) }
+
+const maxRuleBytes = 256 << 10
+
+type ruleFile struct {
+	Version   string     `yaml:"version"`
+	Effective string     `yaml:"effective"`
+	Weather   []string   `yaml:"weather"`
+	Rules     []ruleLine `yaml:"rules"`
+}
+
+type ruleLine struct {
+	Name       string             `yaml:"name"`
+	Type       RuleType           `yaml:"type"`
+	Severity   Severity           `yaml:"severity"`
+	For        time.Duration      `yaml:"for"`
+	ClearAfter time.Duration      `yaml:"clear_after"`
+	Fresh      time.Duration      `yaml:"fresh"`
+	Raise      ByContext[int]     `yaml:"raise"`
+	RaiseMax   Severity           `yaml:"raise_max"`
+	Scale      ByContext[float64] `yaml:"scale"`
+	Order      *OrderPolicy       `yaml:"order"`
+	Fire       *fireLine          `yaml:"fire"`
+	SOS        *sosLine           `yaml:"sos"`
+	Silent     *silentLine        `yaml:"silent"`
+	Report     *reportLine        `yaml:"report"`
+	Battery    *batteryLine       `yaml:"battery"`
+}
+
+type fireLine struct {
+	Window      time.Duration `yaml:"window"`
+	Baseline    time.Duration `yaml:"baseline"`
+	Corroborate time.Duration `yaml:"corroborate"`
+	NeighbourKM float64       `yaml:"neighbour_km"`
+	Readings    int           `yaml:"readings"`
+	OutOf       int           `yaml:"out_of"`
+	ClearRatio  float64       `yaml:"clear_ratio"`
+	Smoke       Threshold     `yaml:"smoke_obs_pct_m"`
+	CO          Threshold     `yaml:"co_ppm"`
+	TempRise    Threshold     `yaml:"temp_rise_c"`
+	TempAbs     Threshold     `yaml:"temp_c"`
+}
+
+type sosLine struct {
+	EpisodeGap time.Duration `yaml:"episode_gap"`
+}
+
+type silentLine struct {
+	Trackers SilentKind  `yaml:"trackers"`
+	Sensors  SilentKind  `yaml:"sensors"`
+	Storm    SilentStorm `yaml:"storm"`
+}
+
+type reportLine struct {
+	Categories map[string]Severity `yaml:"categories"`
+	Join       time.Duration       `yaml:"join"`
+}
+
+type batteryLine struct {
+	Below float64 `yaml:"below_pct"`
+	Clear float64 `yaml:"clear_pct"`
+}
+
+// ParseRules reads a rule set in YAML and checks it as a whole: the error names
+// every fault with its line. Unknown keys are faults.
+func ParseRules(data []byte) (RuleSet, error) {
+	if len(data) > maxRuleBytes {
+		return RuleSet{}, fmt.Errorf("rules: %d bytes, at most %d are allowed", len(data), maxRuleBytes)
+	}
+	tokens := lexer.Tokenize(string(data))
+	if err := checkDepth(tokens); err != nil {
+		return RuleSet{}, fmt.Errorf("rules: %w", err)
+	}
+	file, err := parser.Parse(tokens, 0)
+	if err != nil {
+		return RuleSet{}, ruleFault(err)
+	}
+	if len(file.Docs) != 1 || file.Docs[0].Body == nil {
+		return RuleSet{}, fmt.Errorf("rules: want one YAML document, found %d", len(file.Docs))
+	}
+	if countAliases(file.Docs[0].Body) > 0 {
+		return RuleSet{}, errors.New("rules: anchors and aliases are not used here")
+	}
+	var f ruleFile
+	err = yaml.NodeToValue(file.Docs[0].Body, &f, yaml.Strict(),
+		yaml.CustomUnmarshaler(func(s *Severity, b []byte) error {
+			var err error
+			*s, err = ParseSeverity(strings.Trim(strings.TrimSpace(string(b)), `"'`))
+			return err
+		}))
+	if err != nil {
+		return RuleSet{}, placed(file.Docs[0].Body, ruleFault(err))
+	}
+	c := ruleCheck{file: file}
+	set := c.set(&f)
+	return set, errors.Join(c.faults...)
+}
+
+// ruleFault puts a fault of the YAML library into one line that names the line.
+func ruleFault(err error) error {
+	var at yaml.Error
+	if errors.As(err, &at) && at.GetToken() != nil {
+		return fmt.Errorf("rules: line %d: %s", at.GetToken().Position.Line, at.GetMessage())
+	}
+	return fmt.Errorf("rules: %w", err)
+}
+
+// placed adds the line to a fault of a value whose text the library quotes
+// without saying where it stands.
+func placed(body ast.Node, err error) error {
+	text, line := err.Error(), 0
+	if strings.HasPrefix(text, "rules: line ") {
+		return err
+	}
+	ast.Walk(scalars(func(n *ast.StringNode) {
+		if line == 0 && strings.Contains(text, strconv.Quote(n.Value)) {
+			line = n.GetToken().Position.Line
+		}
+	}), body)
+	if line == 0 {
+		return err
+	}
+	return fmt.Errorf("rules: line %d: %s", line, strings.TrimPrefix(text, "rules: "))
+}
+
+type scalars func(*ast.StringNode)
+
+// Visit calls the function for every plain text.
+func (f scalars) Visit(n ast.Node) ast.Visitor {
+	if s, ok := n.(*ast.StringNode); ok {
+		f(s)
+	}
+	return f
+}
+
+type ruleCheck struct {
+	file   *ast.File
+	faults []error
+}
+
+func (c *ruleCheck) fault(path, format string, args ...any) {
+	msg := fmt.Sprintf(format, args...)
+	for path != "$" {
+		if p, err := yaml.PathString(path); err == nil {
+			if n, err := p.FilterFile(c.file); err == nil && n != nil && n.GetToken() != nil {
+				c.faults = append(c.faults, fmt.Errorf("rules: line %d: %s", n.GetToken().Position.Line, msg))
+				return
+			}
+		}
+		path = path[:strings.LastIndexAny(path, ".[")]
+	}
+	c.faults = append(c.faults, fmt.Errorf("rules: %s", msg))
+}
+
+// want is a check whose fault names the key.
+func (c *ruleCheck) want(ok bool, path, format string, args ...any) {
+	if !ok {
+		c.fault(path, "%s: %s", path[strings.LastIndexByte(path, '.')+1:], fmt.Sprintf(format, args...))
+	}
+}
+
+var ruleName = regexp.MustCompile(`^[a-z][a-z0-9_]{0,39}$`)
+
+func (c *ruleCheck) set(f *ruleFile) RuleSet {
+	s := RuleSet{Version: f.Version, Weather: f.Weather}
+	c.want(f.Version != "" && len(f.Version) <= 100 && strings.TrimSpace(f.Version) == f.Version,
+		"$.version", "%q: want 1 to 100 characters without blanks around", f.Version)
+	day, err := time.ParseInLocation(time.DateOnly, f.Effective, Zone)
+	c.want(err == nil, "$.effective", "%q: want a day as YYYY-MM-DD", f.Effective)
+	s.Effective = day.UTC()
+	c.want(len(f.Rules) > 0, "$.rules", "want at least one")
+	seen := make(map[string]bool)
+	for i := range f.Rules {
+		at := fmt.Sprintf("$.rules[%d]", i)
+		l := &f.Rules[i]
+		c.want(ruleName.MatchString(l.Name), at+".name", "%q: want a to z, 0 to 9 and _, a letter first, at most 40", l.Name)
+		c.want(!seen[l.Name], at+".name", "%q: is there twice", l.Name)
+		seen[l.Name] = true
+		s.Rules = append(s.Rules, c.rule(at, l, f.Version))
+	}
+	return s
+}
+
+func (c *ruleCheck) rule(at string, l *ruleLine, version string) Rule {
+	r := Rule{
+		Name: l.Name, Version: version, Type: l.Type, Severity: l.Severity, For: l.For, ClearAfter: l.ClearAfter,
+		Fresh: l.Fresh, Raise: l.Raise, RaiseMax: max(l.RaiseMax, l.Severity), Scale: l.Scale,
+	}
+	if !slices.Contains(RuleTypes, l.Type) {
+		c.fault(at+".type", "type %q: want one of %v", l.Type, RuleTypes)
+		return r
+	}
+	c.duration(at+".for", l.For, 0, 24*time.Hour)
+	c.duration(at+".clear_after", l.ClearAfter, 0, 90*24*time.Hour)
+	for _, x := range []int{
+		l.Raise.Prevention, l.Raise.HighDanger, l.Raise.Closure, l.Raise.Blue, l.Raise.Yellow,
+		l.Raise.Orange, l.Raise.Red, l.Raise.Unknown,
+	} {
+		c.want(x >= 0 && x <= 4, at+".raise", "%d: want 0..4 levels", x)
+	}
+	for _, x := range []float64{
+		l.Scale.Prevention, l.Scale.HighDanger, l.Scale.Closure, l.Scale.Blue, l.Scale.Yellow,
+		l.Scale.Orange, l.Scale.Red, l.Scale.Unknown,
+	} {
+		c.want(x == 0 || x >= 0.3 && x <= 2, at+".scale", "%v: want 0.3..2", x)
+	}
+	if l.Order != nil {
+		r.Order = *l.Order
+		if err := l.Order.Validate(); err != nil {
+			c.fault(at+".order", "order: %v", err)
+		}
+		c.duration(at+".fresh", l.Fresh, time.Second, 24*time.Hour)
+	}
+	c.params(at, l, &r)
+	return r
+}
+
+func (c *ruleCheck) params(at string, l *ruleLine, r *Rule) {
+	for _, p := range []struct {
+		key  string
+		have bool
+		of   RuleType
+	}{
+		{"fire", l.Fire != nil, SensorFire},
+		{"sos", l.SOS != nil, SOSCall},
+		{"silent", l.Silent != nil, DeviceSilent},
+		{"report", l.Report != nil, SourceReport},
+		{"battery", l.Battery != nil, BatteryLow},
+	} {
+		c.want(p.have || l.Type != p.of, at+"."+p.key, "a rule of type %s needs it", l.Type)
+		c.want(!p.have || l.Type == p.of, at+"."+p.key, "does not belong to type %s", l.Type)
+	}
+	switch {
+	case l.Type == SensorFire && l.Fire != nil:
+		c.fire(at, l, r)
+	case l.Type == SOSCall && l.SOS != nil:
+		c.duration(at+".sos.episode_gap", l.SOS.EpisodeGap, time.Minute, 7*24*time.Hour)
+		c.want(l.Severity == Red, at+".severity", "an SOS is always red")
+		c.want(l.ClearAfter == 0, at+".clear_after", "an SOS never ends by time")
+		r.SOS = &SOSRule{EpisodeGap: l.SOS.EpisodeGap}
+	case l.Type == DeviceSilent && l.Silent != nil:
+		s := l.Silent
+		for _, k := range []struct {
+			key string
+			SilentKind
+		}{{".silent.trackers", s.Trackers}, {".silent.sensors", s.Sensors}} {
+			c.want(k.Factor >= 1 && k.Factor <= 1000, at+k.key+".factor", "%v: want 1..1000", k.Factor)
+			c.duration(at+k.key+".min", k.Min, time.Second, 7*24*time.Hour)
+		}
+		c.want(s.Storm.Devices >= 2, at+".silent.storm.devices", "%d: want at least 2", s.Storm.Devices)
+		c.want(s.Storm.Share > 0 && s.Storm.Share <= 1, at+".silent.storm.share", "%v: want above 0, at most 1", s.Storm.Share)
+		c.duration(at+".silent.storm.within", s.Storm.Within, time.Second, 24*time.Hour)
+		r.Silent = &SilentRule{Trackers: s.Trackers, Sensors: s.Sensors, Storm: s.Storm}
+	case l.Type == SourceReport && l.Report != nil:
+		c.duration(at+".report.join", l.Report.Join, 0, 24*time.Hour)
+		c.duration(at+".clear_after", l.ClearAfter, time.Minute, 90*24*time.Hour)
+		r.Report = &ReportRule{Categories: l.Report.Categories, Join: l.Report.Join}
+	case l.Type == BatteryLow && l.Battery != nil:
+		b := l.Battery
+		c.want(b.Below > 0 && b.Below < 100, at+".battery.below_pct", "%v: want above 0, below 100", b.Below)
+		c.want(b.Clear > b.Below && b.Clear <= 100, at+".battery.clear_pct", "%v: want above below_pct, at most 100", b.Clear)
+		r.Battery = &BatteryRule{Below: b.Below, Clear: b.Clear}
+	}
+}
+
+func (c *ruleCheck) fire(at string, l *ruleLine, r *Rule) {
+	f := l.Fire
+	c.duration(at+".fire.window", f.Window, time.Minute, time.Hour)
+	c.duration(at+".fire.baseline", f.Baseline, f.Window, WindowSpan)
+	c.duration(at+".fire.corroborate", f.Corroborate, time.Second, f.Window)
+	c.duration(at+".for", l.For, time.Second, f.Window)
+	c.duration(at+".clear_after", l.ClearAfter, time.Minute, WindowSpan)
+	c.want(f.Readings >= 2 && f.Readings <= maxSamples/2, at+".fire.readings", "%d: want 2..%d", f.Readings, maxSamples/2)
+	c.want(f.OutOf >= f.Readings && f.OutOf <= maxSamples, at+".fire.out_of", "%d: want at least readings (%d)", f.OutOf, f.Readings)
+	c.want(f.ClearRatio > 0 && f.ClearRatio < 1, at+".fire.clear_ratio", "%v: want between 0 and 1", f.ClearRatio)
+	c.want(f.NeighbourKM >= 0 && f.NeighbourKM <= 20, at+".fire.neighbour_km", "%v: want 0..20", f.NeighbourKM)
+	for _, t := range []struct {
+		key string
+		Threshold
+	}{{".smoke_obs_pct_m", f.Smoke}, {".co_ppm", f.CO}, {".temp_rise_c", f.TempRise}, {".temp_c", f.TempAbs}} {
+		c.want(t.Suspect > 0 && t.Strong > t.Suspect, at+".fire"+t.key, "want 0 < suspect < strong")
+	}
+	r.Fire = &FireRule{
+		Window: f.Window, Baseline: f.Baseline, Corroborate: f.Corroborate, NeighbourKM: f.NeighbourKM,
+		Readings: f.Readings, OutOf: f.OutOf, ClearRatio: f.ClearRatio,
+		Smoke: f.Smoke, CO: f.CO, TempRise: f.TempRise, TempAbs: f.TempAbs,
+	}
+}
+
+func (c *ruleCheck) duration(path string, d, low, high time.Duration) {
+	c.want(d >= low && d <= high, path, "%s: want %s..%s", d, low, high)
+}

@@ -1,0 +1,347 @@
+package alerts
+
+import (
+	"cmp"
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+	"hash/fnv"
+	"slices"
+	"time"
+
+	contract "firewatch/firmware-contracts"
+)
+
+// InputKind says what a rule is asked.
+type InputKind uint8
+
+// The kinds of inputs.
+const (
+	Judge   InputKind = iota + 1 // a reading, to be judged
+	Observe                      // a reading that was judged before: it fills the windows and raises nothing
+	Tick                         // time has passed
+	Changed                      // the surroundings are others than before
+)
+
+// Input is what a rule is asked about one subject.
+type Input struct {
+	Kind    InputKind
+	Reading *contract.Reading // with Judge and Observe
+}
+
+// FindingKind says what came of a Step.
+type FindingKind uint8
+
+// The kinds of findings.
+const (
+	Raised   FindingKind = iota + 1 // a new alert
+	Updated                         // graver, or with more evidence
+	Ended                           // resolved
+	Recorded                        // evidence added to an alert that is over: nobody is called
+	Held                            // held back: Reason says why; there is no alert
+)
+
+// Finding is one thing that a Step changed or held back.
+type Finding struct {
+	Kind   FindingKind
+	Alert  *Alert // to be saved; not to be changed
+	Reason string // with Held, 中文
+}
+
+// Episode is one stretch of trouble of a subject, with the alert it raised.
+type Episode struct {
+	ID   string    `json:"id"`             // of the alert
+	Code string    `json:"code,omitempty"` // category of a report
+	From time.Time `json:"from"`           // measured
+	To   time.Time `json:"to"`             // measured: of the newest evidence; when over, until when it counts
+	Open bool      `json:"open,omitempty"`
+
+	Alert *Alert `json:"-"`
+}
+
+// maxEpisodes bounds the episodes that a subject remembers, so that late
+// evidence finds the alert it belongs to.
+const maxEpisodes = 16
+
+// Memory is what a subject remembers beyond its windows.
+type Memory struct {
+	Episodes    []Episode   `json:"episodes,omitempty"`
+	Offs        []time.Time `json:"offs,omitempty"` // when the warden called it off, rising
+	Calibrating bool        `json:"calibrating,omitempty"`
+	CalibratedT time.Time   `json:"calibrating_t,omitzero"` // measured time of the word about it
+	Known       time.Time   `json:"known,omitzero"`         // since when the device is expected
+	Held        string      `json:"held,omitempty"`         // the alert that stands for this one
+}
+
+// SubjectState is all that a rule knows about one subject. Its durable part is
+// Row; the window is filled again from the feed.
+type SubjectState struct {
+	Rule    string
+	Subject string
+	State   AlertState // empty: nothing is the matter, nor was
+	Since   time.Time
+	Through time.Time // newest measured time judged
+	Heard   time.Time // when anything was last received
+	Memory  Memory
+	// Revision grows with every change of Row, but for Through.
+	Revision uint32
+
+	window Window
+}
+
+// Row is the durable part of the state.
+func (st *SubjectState) Row() (RuleState, error) {
+	data, err := json.Marshal(&st.Memory)
+	if err != nil {
+		return RuleState{}, fmt.Errorf("state of rule %s for %s: %w", st.Rule, st.Subject, err)
+	}
+	row := RuleState{Rule: st.Rule, Subject: st.Subject, State: st.State, Since: st.Since, Through: st.Through, Data: data}
+	if i := st.standing(); i >= 0 {
+		row.AlertID = st.Memory.Episodes[i].ID
+	}
+	return row, nil
+}
+
+// RestoreSubject makes a state from its row. The alerts of its episodes are
+// given by the lookup; an episode whose alert is gone is forgotten.
+func RestoreSubject(row RuleState, lookup func(id string) (*Alert, error)) (SubjectState, error) {
+	st := SubjectState{Rule: row.Rule, Subject: row.Subject, State: row.State, Since: row.Since, Through: row.Through}
+	if len(row.Data) > 0 {
+		if err := json.Unmarshal(row.Data, &st.Memory); err != nil {
+			return st, fmt.Errorf("state of rule %s for %s: %w", row.Rule, row.Subject, err)
+		}
+	}
+	kept := st.Memory.Episodes[:0]
+	for _, ep := range st.Memory.Episodes {
+		a, err := lookup(ep.ID)
+		if err != nil {
+			return st, err
+		}
+		if a != nil {
+			ep.Alert = a
+			kept = append(kept, ep)
+		}
+	}
+	st.Memory.Episodes = kept
+	return st, nil
+}
+
+// Alerts yields the alerts that the state may still change.
+func (st *SubjectState) Alerts() []*Alert {
+	out := make([]*Alert, 0, len(st.Memory.Episodes))
+	for _, ep := range st.Memory.Episodes {
+		out = append(out, ep.Alert)
+	}
+	return out
+}
+
+// SetOrder notes that the alert has caused the order.
+func (st *SubjectState) SetOrder(alert, order string) {
+	for i := range st.Memory.Episodes {
+		if ep := &st.Memory.Episodes[i]; ep.ID == alert {
+			a := *ep.Alert
+			a.Order = order
+			st.Memory.Episodes = slices.Clone(st.Memory.Episodes)
+			st.Memory.Episodes[i].Alert = &a
+		}
+	}
+}
+
+// Step is a rule's judgement of one subject: from what was known and what came,
+// what is known now and what came of it. It does no I/O and reads no clock. The
+// state given is used up, its window's storage goes over to the new one; its
+// other parts are not changed, so that the old value still stands if Step
+// should panic.
+func Step(now time.Time, rule *Rule, st SubjectState, in Input, ctx *Context) (SubjectState, []Finding) {
+	if in.Reading != nil && in.Reading.Received.After(st.Heard) {
+		st.Heard = in.Reading.Received
+	}
+	switch rule.Type {
+	case SensorFire:
+		return stepFire(now, rule, st, in, ctx)
+	case SOSCall:
+		return stepSOS(now, rule, st, in, ctx)
+	case DeviceSilent:
+		return stepSilent(now, rule, st, in, ctx)
+	case SourceReport:
+		return stepReport(now, rule, st, in, ctx)
+	case BatteryLow:
+		return stepBattery(now, rule, st, in, ctx)
+	}
+	return st, nil
+}
+
+// standing is the index of the newest open episode, -1 when there is none.
+func (st *SubjectState) standing() int {
+	for i := len(st.Memory.Episodes) - 1; i >= 0; i-- {
+		if st.Memory.Episodes[i].Open {
+			return i
+		}
+	}
+	return -1
+}
+
+func (st *SubjectState) set(s AlertState, since time.Time) {
+	if st.State != s {
+		st.State, st.Since = s, since
+		st.Revision++
+	}
+}
+
+// open adds an episode with its alert. When too many are remembered, the oldest
+// that is over is forgotten.
+func (st *SubjectState) open(ep Episode) {
+	eps := slices.Clone(st.Memory.Episodes)
+	if len(eps) >= maxEpisodes {
+		drop := max(slices.IndexFunc(eps, func(e Episode) bool { return !e.Open }), 0)
+		eps = slices.Delete(eps, drop, drop+1)
+	}
+	st.Memory.Episodes = append(eps, ep)
+	st.Revision++
+}
+
+// change edits the episode at i and a copy of its alert.
+func (st *SubjectState) change(now time.Time, i int, edit func(*Episode, *Alert)) *Alert {
+	eps := slices.Clone(st.Memory.Episodes)
+	a := *eps[i].Alert
+	a.Reasons, a.Evidence = slices.Clip(a.Reasons), slices.Clip(a.Evidence)
+	edit(&eps[i], &a)
+	a.Updated = now
+	eps[i].Alert = &a
+	st.Memory.Episodes = eps
+	st.Revision++
+	return &a
+}
+
+// newAlert fills what all alerts have in common.
+func newAlert(now time.Time, rule *Rule, st *SubjectState, r *contract.Reading, base Severity, ctx *Context) *Alert {
+	a := &Alert{
+		Rule: rule.Name, RuleVersion: rule.Version, State: Firing, Measured: now, Raised: now, Updated: now, Demo: ctx.Demo,
+	}
+	if r != nil {
+		a.Device, a.Measured = r.Device, r.Measured
+		if late := r.Late(); late >= lateAfter {
+			a.Late = late
+		}
+	} else {
+		a.Device = contract.DeviceID(st.Subject)
+	}
+	a.ID = alertID(now, rule.Name, st.Subject, a.Measured)
+	if ctx.Device != nil {
+		a.Area = ctx.Device.Area
+	} else {
+		a.Reasons = append(a.Reasons, "设备未登记，区域不明，仍然上报")
+	}
+	var registered bool
+	a.Lat, a.Lon, a.HasPlace, registered = ctx.place(r)
+	switch {
+	case !a.HasPlace:
+		a.Reasons = append(a.Reasons, "没有位置")
+	case registered && ctx.Device.Kind == contract.Tracker:
+		a.Reasons = append(a.Reasons, "没有定位，位置为登记的责任区")
+	}
+	var why []string
+	a.Severity, why = rule.severity(base, ctx.Around)
+	a.Reasons = append(a.Reasons, why...)
+	return a
+}
+
+// noOrderWhenLate says why a rule that gives orders by itself gives none.
+func noOrderWhenLate(now time.Time, rule *Rule, a *Alert) {
+	if rule.Order.Mode == ModeAutomatic && !a.freshEvidence(rule.Fresh) {
+		zh, _ := span(now.Sub(a.Measured))
+		a.Reasons = append(a.Reasons, "测于 "+zh+"前，不自动下令，请人工判断")
+	}
+}
+
+// alertID is an id like NewID's, but the same for the same episode judged at the
+// same time, so that Step is a function of its arguments.
+func alertID(now time.Time, rule, subject string, from time.Time) string {
+	h := fnv.New64a()
+	for _, s := range []string{rule, subject} {
+		h.Write([]byte(s))
+		h.Write([]byte{0})
+	}
+	var b [8]byte
+	binary.BigEndian.PutUint64(b[:], uint64(from.UnixNano()))
+	h.Write(b[:])
+	binary.BigEndian.PutUint64(b[:], h.Sum64())
+	id := NewID("al", now)
+	const tail = 10
+	return id[:len(id)-tail] + crockford.EncodeToString(b[:])[:tail]
+}
+
+// maxEvidence bounds an alert's evidence: the first ones and the newest stay.
+const maxEvidence = 50
+
+const firstEvidence = 20
+
+// same reports whether two pieces tell of the same measurement.
+func (e Evidence) same(o Evidence) bool {
+	return o.Device == e.Device && o.Field == e.Field && o.Measured.Equal(e.Measured)
+}
+
+// addEvidence adds what is not there yet, by measured time, and reports whether
+// anything changed. Of two copies of one reading the richer note stays.
+func (a *Alert) addEvidence(es ...Evidence) bool {
+	changed := false
+	for _, e := range es {
+		known := slices.IndexFunc(a.Evidence, e.same)
+		if known >= 0 {
+			if len(e.Note) > len(a.Evidence[known].Note) {
+				a.Evidence = slices.Clone(a.Evidence)
+				a.Evidence[known].Note = e.Note
+				changed = true
+			}
+			continue
+		}
+		at, _ := slices.BinarySearchFunc(a.Evidence, e, func(x, y Evidence) int {
+			return cmp.Or(x.Measured.Compare(y.Measured), cmp.Compare(x.Field, y.Field), cmp.Compare(x.Device, y.Device))
+		})
+		if len(a.Evidence) >= maxEvidence {
+			if at == firstEvidence {
+				continue // it would be the one to go
+			}
+			a.Evidence = slices.Delete(slices.Clone(a.Evidence), firstEvidence, firstEvidence+1)
+			if at > firstEvidence {
+				at--
+			}
+		}
+		a.Evidence = slices.Insert(slices.Clip(a.Evidence), at, e)
+		changed = true
+	}
+	return changed
+}
+
+// addReason adds a reason once.
+func (a *Alert) addReason(why ...string) bool {
+	changed := false
+	for _, w := range why {
+		if !slices.Contains(a.Reasons, w) {
+			a.Reasons = append(slices.Clip(a.Reasons), w)
+			changed = true
+		}
+	}
+	return changed
+}
+
+// worsen raises the alert's severity to what the surroundings ask for; while it
+// stands it is never lowered.
+func (a *Alert) worsen(rule *Rule, base Severity, ctx *Context) bool {
+	level, why := rule.severity(base, ctx.Around)
+	if level <= a.Severity {
+		return false
+	}
+	a.Severity = level
+	a.addReason(why...)
+	return true
+}
+
+// clock is the local time of day, with the date when it is another day's.
+func clock(now, t time.Time) string {
+	now, t = now.In(Zone), t.In(Zone)
+	if now.YearDay() == t.YearDay() && now.Year() == t.Year() {
+		return t.Format("15:04")
+	}
+	return t.Format("01-02 15:04")
+}

@@ -1,0 +1,243 @@
+package alerts
+
+import (
+	"cmp"
+	"math"
+	"slices"
+	"time"
+
+	contract "firewatch/firmware-contracts"
+)
+
+// WindowSpan is how far back, in measured time from the newest reading, the
+// live window of a subject reaches. An engine that starts reads its feed this
+// far back.
+const WindowSpan = 30 * time.Minute
+
+// maxSamples bounds each of a subject's two windows. At 1 Hz the live window
+// then holds the newest two minutes of them.
+const maxSamples = 128
+
+// quantity is one independent sign of fire.
+type quantity uint8
+
+const (
+	qSmoke quantity = iota
+	qCO
+	qTemp
+	qFlame
+	numQuantities
+)
+
+// field is the wire field that carries the quantity.
+func (q quantity) field() contract.Field {
+	switch q {
+	case qSmoke:
+		return contract.SmokeObsPctM
+	case qCO:
+		return contract.CoPPM
+	case qTemp:
+		return contract.TempC
+	default:
+		return contract.Flame
+	}
+}
+
+// sample is one reading of a sensor as the fire rule sees it.
+type sample struct {
+	measured, received int64 // ms since 1970
+	seq                uint64
+	v                  [numQuantities]float32 // NaN: the reading does not have it
+	base               float32                // °C, the sensor's usual temperature; NaN: unknown
+	suspect, strong    uint8                  // bits by quantity
+	hasSeq             bool
+	calm               bool // every quantity is below the lower threshold
+	mute               bool // calibrating: does not judge
+}
+
+var nan32 = float32(math.NaN())
+
+func newSample(r *contract.Reading) (s sample, ok bool) {
+	s = sample{measured: r.Measured.UnixMilli(), received: r.Received.UnixMilli(), seq: r.Seq, hasSeq: r.HasSeq, base: nan32}
+	for q := range numQuantities {
+		s.v[q] = nan32
+		if x, has := r.Values.Get(q.field()); has {
+			s.v[q], ok = float32(x), true
+		}
+	}
+	return s, ok
+}
+
+func (s *sample) has(q quantity) bool { return s.v[q] == s.v[q] }
+
+// same reports whether two samples are one reading that came twice.
+func (s *sample) same(o *sample) bool {
+	if s.measured != o.measured {
+		return false
+	}
+	if s.hasSeq && o.hasSeq {
+		return s.seq == o.seq
+	}
+	for q := range numQuantities {
+		if s.has(q) != o.has(q) || s.has(q) && s.v[q] != o.v[q] {
+			return false
+		}
+	}
+	return true
+}
+
+// merge takes over what the other copy of the reading has more: the richest
+// copy stays.
+func (s *sample) merge(o *sample) (richer bool) {
+	for q := range numQuantities {
+		if !s.has(q) && o.has(q) {
+			s.v[q], richer = o.v[q], true
+		}
+	}
+	return richer
+}
+
+// Window holds a subject's recent samples by measured time: the live ones, and
+// apart from them those that came late from before, so that a device that
+// returns with six hours at once does not push out what it sees now. Its
+// storage is reused: of two copies only the newer may be used.
+type Window struct {
+	live []sample // within WindowSpan of the newest
+	late []sample
+}
+
+// insert puts s in its place by measured time. It returns where, and fresh
+// false when the same reading is there already and has as much.
+func (w *Window) insert(s sample) (in *[]sample, at int, fresh bool) {
+	in = &w.live
+	if n := len(w.live); n > 0 && s.measured <= w.live[n-1].measured-WindowSpan.Milliseconds() {
+		in = &w.late
+		if i, known := slices.BinarySearchFunc(w.live, s.measured, func(x sample, t int64) int { return cmp.Compare(x.measured, t) }); known && w.live[i].same(&s) {
+			return &w.live, i, false
+		}
+	}
+	list := *in
+	at = len(list)
+	for at > 0 && list[at-1].measured > s.measured {
+		at--
+	}
+	for i := at - 1; i >= 0 && list[i].measured == s.measured; i-- {
+		if list[i].same(&s) {
+			return in, i, list[i].merge(&s)
+		}
+	}
+	if len(list) >= 2*maxSamples {
+		drop := len(list) - maxSamples
+		if at < drop {
+			return in, -1, false // older than all that is kept
+		}
+		list = append(list[:0], list[drop:]...)
+		at -= drop
+	}
+	*in = slices.Insert(list, at, s)
+	return in, at, true
+}
+
+// baseline is the median temperature over the span before the sample at i, the
+// newest third of it left out so that a rise does not hide in it. NaN when
+// fewer than three readings tell.
+func baseline(list []sample, i int, span time.Duration) float32 {
+	var temps [2 * maxSamples]float32
+	n := 0
+	to := list[i].measured - span.Milliseconds()/3
+	from := list[i].measured - span.Milliseconds()
+	for j := i - 1; j >= 0 && list[j].measured > from; j-- {
+		if list[j].measured <= to && list[j].has(qTemp) && !list[j].mute {
+			temps[n] = list[j].v[qTemp]
+			n++
+		}
+	}
+	if n < 3 {
+		return nan32
+	}
+	slices.Sort(temps[:n])
+	return temps[n/2]
+}
+
+// limits are a fire rule's thresholds, scaled for the surroundings.
+type limits struct {
+	suspect, strong, calm [numQuantities]float32 // by value; temperature: by rise
+	absSuspect, absStrong float32                // °C
+	span                  time.Duration
+}
+
+func (f *FireRule) limits(scale float64) limits {
+	l := limits{span: f.Baseline}
+	for q, t := range [...]Threshold{qSmoke: f.Smoke, qCO: f.CO, qTemp: f.TempRise} {
+		l.suspect[q], l.strong[q] = float32(t.Suspect*scale), float32(t.Strong*scale)
+		l.calm[q] = float32(t.Suspect * scale * f.ClearRatio)
+	}
+	l.suspect[qFlame], l.strong[qFlame], l.calm[qFlame] = 1, 1, 1
+	l.absSuspect, l.absStrong = float32(f.TempAbs.Suspect), float32(f.TempAbs.Strong)
+	return l
+}
+
+// mark weighs the sample at i against the limits.
+func mark(list []sample, i int, l *limits) {
+	s := &list[i]
+	s.suspect, s.strong, s.calm = 0, 0, false
+	if s.mute {
+		return
+	}
+	s.calm = true
+	for q := range numQuantities {
+		if !s.has(q) {
+			continue
+		}
+		x := s.v[q]
+		if q == qTemp {
+			x = rise(list, i, l)
+			if s.v[qTemp] >= l.absSuspect {
+				s.suspect |= 1 << qTemp
+				s.calm = false
+			}
+			if s.v[qTemp] >= l.absStrong {
+				s.strong |= 1 << qTemp
+			}
+		}
+		if x >= l.suspect[q] {
+			s.suspect |= 1 << q
+		}
+		if x >= l.strong[q] {
+			s.strong |= 1 << q
+		}
+		if x >= l.calm[q] {
+			s.calm = false
+		}
+	}
+}
+
+// rise is how far the sample's temperature is above the sensor's own baseline,
+// 0 when that is not known. The median is worked out only where even the lowest
+// reading leaves room for a rise.
+func rise(list []sample, i int, l *limits) float32 {
+	s := &list[i]
+	from, lowest := s.measured-l.span.Milliseconds(), s.v[qTemp]
+	for j := i - 1; j >= 0 && list[j].measured > from; j-- {
+		if t := list[j].v[qTemp]; t < lowest {
+			lowest = t
+		}
+	}
+	s.base = nan32
+	if s.v[qTemp]-lowest < l.calm[qTemp] {
+		return 0
+	}
+	if s.base = baseline(list, i, l.span); s.base != s.base {
+		return 0
+	}
+	return s.v[qTemp] - s.base
+}
+
+// markFrom weighs the sample at i anew, and those after it whose baseline it
+// is part of.
+func markFrom(list []sample, i int, l *limits) {
+	until := list[i].measured + l.span.Milliseconds()
+	for ; i < len(list) && list[i].measured <= until; i++ {
+		mark(list, i, l)
+	}
+}
