@@ -243,10 +243,10 @@ export async function startFake({ port = 0 } = {}) {
     if (user.role === 'team') return problem(403, 'forbidden', '队伍账号看不到')
     const mine = (code) => within(code, user.area)
     switch (parts[0]) {
-      case 'areas': return { status: 200, body: list(areas.filter((a) => mine(a.code)).map((a) => (q.get('outline') === 'true' ? a : { ...a, outline: undefined })), url) }
+      case 'areas': return { status: 200, body: list(areas.map((a) => (q.get('outline') === 'true' ? a : { ...a, outline: undefined })), url) }
       case 'teams': return { status: 200, body: list(teams.filter((t) => mine(t.area)), url) }
       case 'devices': {
-        if (parts.length === 1) return { status: 200, body: list(devices.filter((d) => mine(d.area)), url) }
+        if (parts.length === 1) return { status: 200, body: list(devices.filter((d) => mine(d.area) && (!q.get('kind') || d.kind === q.get('kind'))), url) }
         const d = devices.find((x) => x.id === parts[1])
         if (!d) return problem(404, 'not_found', '没有这台设备')
         return { status: 200, body: parts[2] === 'readings' ? list(readings(d), url) : d }

@@ -63,7 +63,7 @@ export async function open() {
     return call(token)
   }
 
-  const office = logins.find((l) => l.role === 'office' && l.area.length <= 4) ?? logins.find((l) => l.role === 'admin') ?? logins.find((l) => l.role === 'office')
+  const office = logins.find((l) => l.role === 'office' && /^\d{4}(00)?$/.test(l.area)) ?? logins.find((l) => l.role === 'admin') ?? logins.find((l) => l.role === 'office')
   assert.ok(office, 'the logins hold no office account')
   const teams = logins.filter((l) => l.role === 'team')
   assert.ok(teams.length >= 2, 'the logins hold fewer than two team accounts')

@@ -94,6 +94,7 @@ const en: typeof zh = {
     behalf: 'Answer on behalf', behalfHint: 'Heard by phone, recorded by the duty officer', by: 'Name of who answered', reason: 'Reason', submit: 'Record answer',
     onBehalf: 'on behalf', why: 'Picked because', phone: 'Phone', city: 'City', noTeams: 'This order reached no team at all',
     escalation: ['team', 'township officer', 'county officer', 'city officer'], escalated: 'Escalated to', tryNo: 'try {n}', ok: 'taken',
+    channel: { mqtt: 'MQTT', page: 'team page', answer: 'answer', escalation: 'escalation', webhook: 'webhook', sms: 'SMS', wecom: 'WeCom', dingtalk: 'DingTalk', smtp: 'mail' },
     steps: { sent: 'Sent', delivered: 'Arrived', read: 'Read', answered: 'Answered' },
   },
   answer: {

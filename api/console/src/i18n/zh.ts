@@ -92,6 +92,7 @@ export default {
     behalf: '代答', behalfHint: '电话里问到的，由值班员代为登记', by: '回答人姓名', reason: '原因', submit: '登记代答',
     onBehalf: '代答', why: '选中理由', phone: '电话', city: '市级', noTeams: '这条命令没有下达到任何队伍',
     escalation: ['队伍', '乡镇值班员', '县值班员', '市值班员'], escalated: '已升级到', tryNo: '第 {n} 次', ok: '送出',
+    channel: { mqtt: 'MQTT', page: '队伍页面', answer: '回答', escalation: '升级', webhook: '网络推送', sms: '短信', wecom: '企业微信', dingtalk: '钉钉', smtp: '邮件' },
     steps: { sent: '发出', delivered: '送达', read: '阅读', answered: '回答' },
   },
   answer: {

@@ -87,7 +87,8 @@ export class WatchMap {
     return this.map.getSource(id) as GeoJSONSource
   }
 
-  async setAreas(areas: Area[]): Promise<void> {
+  /** Draw the areas; the whole map is the scope, the part that the account answers for. */
+  async setAreas(areas: Area[], scope: Area[]): Promise<void> {
     await this.ready
     const outlined = areas.filter((a) => a.outline)
     await this.source('areas').setData({
@@ -113,7 +114,7 @@ export class WatchMap {
       type: 'FeatureCollection',
       features: townships.map((a) => ({ type: 'Feature', geometry: { type: 'Point', coordinates: [a.lon, a.lat] }, properties: { icon: `name-${a.name}` } })),
     })
-    const box = boundsOf(outlined.map((a) => a.outline!), areas)
+    const box = boundsOf(scope)
     if (box) {
       this.bounds = box
       this.home(true)
@@ -207,7 +208,7 @@ export class WatchMap {
   }
 }
 
-function boundsOf(outlines: GeoJSON.Geometry[], areas: Area[]): LngLatBoundsLike | null {
+function boundsOf(areas: Area[]): LngLatBoundsLike | null {
   let [w, s, e, n] = [180, 90, -180, -90]
   const take = (lon: number, lat: number) => {
     w = Math.min(w, lon)
@@ -220,7 +221,7 @@ function boundsOf(outlines: GeoJSON.Geometry[], areas: Area[]): LngLatBoundsLike
     if (typeof c[0] === 'number') take(c[0], c[1] as number)
     else for (const x of c) walk(x)
   }
-  for (const o of outlines) if ('coordinates' in o) walk(o.coordinates)
+  for (const { outline } of areas) if (outline && 'coordinates' in outline) walk(outline.coordinates)
   if (w > e) for (const a of areas) if (a.lat || a.lon) take(a.lon, a.lat)
   return w > e ? null : [[w, s], [e, n]]
 }

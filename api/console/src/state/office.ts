@@ -1,6 +1,7 @@
 import { computed, inject, provide, ref, shallowRef, watch, type InjectionKey } from 'vue'
 import type { Alert, Area, Device, Order, SeasonDay, Status, Team, Warning } from '../api'
 import { gather, useEvents } from './events'
+import { below } from '../lib/targets'
 import { usePoll } from './poll'
 import { useSession } from './session'
 
@@ -9,7 +10,7 @@ import { useSession } from './session'
  * again when an event says so, and every now and then even when none does.
  */
 function makeOffice() {
-  const { api, demo } = useSession()
+  const { api, me, demo } = useSession()
   const events = useEvents(api.eventsUrl)
 
   const status = shallowRef<Status | null>(null)
@@ -110,13 +111,20 @@ function makeOffice() {
     for (let n = 0; a?.level === 'township' && n < 8; n++) a = areaByCode.value.get(a.parent)
     return a
   }
+  // The areas that the account may order in; everybody sees the outlines of all.
+  const scope = computed(() => {
+    const top = me.value?.area ?? ''
+    if (!areaByCode.value.has(top)) return areas.value
+    const codes = below(areas.value, top)
+    return areas.value.filter((a) => codes.has(a.code))
+  })
   const deviceById = computed(() => new Map(devices.value.map((d) => [d.id, d])))
   const alertById = computed(() => new Map(alerts.value.map((a) => [a.id, a])))
 
   return {
     api, events, status, areas, teams, devices, alerts, orders, warnings, seasons,
     selectedAlert, selectedOrder, selectedDevice, order, orderError,
-    areaByCode, countyOf, deviceById, alertById, loadOrder: boardPoll.refresh,
+    areaByCode, scope, countyOf, deviceById, alertById, loadOrder: boardPoll.refresh,
     polls: { status: statusPoll, roster: rosterPoll, devices: devicePoll, alerts: alertPoll, orders: orderPoll, warnings: warningPoll, seasons: seasonPoll },
   }
 }
