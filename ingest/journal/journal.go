@@ -167,6 +167,7 @@ func (j *Journal) append(entries []ingest.Entry) (int, error) {
 	at := headerLen + seg.size
 	if _, err := j.file.WriteAt(j.buf, at); err != nil {
 		j.takeBack(seg, at)
+		j.giveBack(seg)
 		return 0, err
 	}
 	if err := j.file.Sync(); err != nil {
@@ -244,6 +245,56 @@ func (j *Journal) takeBack(seg *segment, at int64) {
 		j.log.Error("journal: removing a part of a failed write; going on in a new file when the disk allows",
 			zap.String("file", seg.path), zap.Error(err))
 	}
+}
+
+// giveBack frees the space of the last segment on a disk that is full, when
+// every reader has passed it: otherwise the journal itself could keep the disk
+// full for ever.
+func (j *Journal) giveBack(seg *segment) {
+	j.mu.Lock()
+	oldest, who := j.oldestHeld()
+	passed := who != "" && seg.size > 0 && oldest >= seg.end()
+	j.mu.Unlock()
+	if !passed {
+		return
+	}
+	if j.roll() == nil {
+		j.drop()
+		return
+	}
+	// Not even a new file fits: this one becomes the next.
+	if err := j.renew(seg); err != nil {
+		j.log.Error("journal: giving back the space of a segment that was read", zap.String("file", seg.path), zap.Error(err))
+	}
+}
+
+// renew turns the last segment, which every reader has passed, into an empty one
+// that begins where it ended. A crash in between leaves a file without entries.
+func (j *Journal) renew(old *segment) error {
+	h := header{salt: rand.Uint32(), base: max(j.nextBase, old.end())}
+	seg := &segment{path: segmentPath(j.o.Dir, h.base), base: h.base, salt: h.salt}
+	j.mu.Lock()
+	j.segments[len(j.segments)-1] = seg
+	j.bytes -= old.size
+	j.mu.Unlock()
+	j.nextBase = h.base + 1 // until all has worked
+	if err := j.file.Truncate(0); err != nil {
+		return err
+	}
+	if _, err := j.file.WriteAt(h.encode(), 0); err != nil {
+		return err
+	}
+	if err := j.file.Sync(); err != nil {
+		return err
+	}
+	if err := os.Rename(old.path, seg.path); err != nil {
+		return err
+	}
+	if err := syncDir(j.o.Dir); err != nil {
+		return err
+	}
+	j.nextBase = 0
+	return nil
 }
 
 // room returns ErrFull when n more bytes do not fit. Segments that all readers

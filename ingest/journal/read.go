@@ -197,6 +197,9 @@ func (j *Journal) passDamage(f *os.File, seg *segment, size, off int64, asked bo
 			at += int64(fr.size)
 		}
 	}
+	if !j.keeps(seg) {
+		return 0, fs.ErrNotExist // taken away while it was read
+	}
 	next := int64(resync(b, int(off)+1, seg.salt))
 	if next < 0 {
 		next = size

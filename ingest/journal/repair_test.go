@@ -383,8 +383,9 @@ func TestPartialWriteIsTakenBack(t *testing.T) {
 	equal(t, got, entries(0, 20))
 }
 
-// TestDiskFullAndReadOnly runs on a file system of one megabyte.
-func TestDiskFullAndReadOnly(t *testing.T) {
+// tmpfs mounts a file system of one megabyte.
+func tmpfs(t *testing.T) string {
+	t.Helper()
 	if os.Geteuid() != 0 {
 		t.Skip("mounting a tmpfs needs root; TestPartialWriteIsTakenBack covers the write")
 	}
@@ -397,43 +398,75 @@ func TestDiskFullAndReadOnly(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	j := open(t, Options{Dir: filepath.Join(dir, "journal"), SegmentBytes: 64 << 10, Readers: []string{"r"}})
-	n := 0
-	var err error
-	for err == nil && n < 100_000 {
-		if err = j.Append(context.Background(), entries(n, n+50)); err == nil {
-			n += 50
-		}
-	}
-	if !errors.Is(err, syscall.ENOSPC) || !errors.Is(j.Ready(), syscall.ENOSPC) {
-		t.Fatalf("after %d entries: %v, ready %v; want ENOSPC", n, err, j.Ready())
-	}
-	got, end := readAll(t, j, 0, 1000)
-	equal(t, got, entries(0, n))
-	// Reading makes room, although saving the position found none at first.
-	if err := j.Retain("r", end); err != nil {
-		t.Logf("saving the position on the full disk: %v", err)
-	}
-	add(t, j, entries(n, n+50)...)
+	return dir
+}
 
-	if err := syscall.Mount("", dir, "", syscall.MS_REMOUNT|syscall.MS_RDONLY, ""); err != nil {
-		t.Logf("remounting read-only is refused while a file is open for writing: %v", err)
-	} else {
-		for range 2 {
-			if err := j.Append(context.Background(), entries(0, 50)); !errors.Is(err, syscall.EROFS) {
-				t.Errorf("on a read-only disk: %v", err)
+func TestFullDiskRefusesUntilReadersMakeRoom(t *testing.T) {
+	for _, segment := range []int64{64 << 10, 4 << 20} { // of the larger there is only one
+		t.Run(fmt.Sprint(segment), func(t *testing.T) {
+			j := open(t, Options{Dir: filepath.Join(tmpfs(t), "journal"), SegmentBytes: segment, Readers: []string{"r"}})
+			n := 0
+			var err error
+			for err == nil && n < 100_000 {
+				if err = j.Append(context.Background(), entries(n, n+50)); err == nil {
+					n += 50
+				}
 			}
-		}
-		if err := syscall.Mount("", dir, "", syscall.MS_REMOUNT, "size=1m"); err != nil {
-			t.Fatal(err)
+			for range 3 {
+				if !errors.Is(err, syscall.ENOSPC) || !errors.Is(j.Ready(), syscall.ENOSPC) {
+					t.Fatalf("after %d entries: %v, ready %v; want ENOSPC", n, err, j.Ready())
+				}
+				err = j.Append(context.Background(), entries(n, n+50))
+			}
+			got, end := readAll(t, j, 0, 1000)
+			equal(t, got, entries(0, n))
+			// Reading makes room, although saving the position may find none.
+			if err := j.Retain("r", end); err != nil {
+				t.Logf("saving the position on the full disk: %v", err)
+			}
+			if err := j.Append(context.Background(), entries(n, n+50)); err != nil {
+				add(t, j, entries(n, n+50)...) // the first try gave the space back
+			}
+			got, _ = readAll(t, j, end, 1000)
+			equal(t, got, entries(n, n+50))
+			if err := errors.Join(j.Ready(), j.Health()); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// TestReadOnlyDiskRefusesUntilItIsWritable holds no file open for writing, as
+// the kernel asks of a remount: a read-only disk is met when a segment begins.
+func TestReadOnlyDiskRefusesUntilItIsWritable(t *testing.T) {
+	dir := tmpfs(t)
+	o := Options{Dir: filepath.Join(dir, "journal"), SegmentBytes: 64 << 10}
+	j := open(t, o)
+	add(t, j, entries(0, 50)...)
+	j.Close()
+	if err := syscall.Mount("", dir, "", syscall.MS_REMOUNT|syscall.MS_RDONLY, ""); err != nil {
+		t.Fatal(err)
+	}
+	o.Log = zap.NewNop()
+	if _, err := Open(o); !errors.Is(err, syscall.EROFS) {
+		t.Errorf("opening on a read-only disk: %v", err)
+	}
+	if err := syscall.Mount("", dir, "", syscall.MS_REMOUNT, "size=1m"); err != nil {
+		t.Fatal(err)
+	}
+	j = open(t, o)
+	// A disk that turns read-only by itself answers like a closed file does here.
+	j.file.Close()
+	for range 2 {
+		if err := j.Append(context.Background(), entries(50, 60)); err == nil {
+			break // the first refusal made it go on in a new file
+		} else if j.Ready() == nil {
+			t.Error("ready although an append failed")
 		}
 	}
-	add(t, j, entries(n+50, n+100)...)
-	got, _ = readAll(t, j, end, 1000)
-	equal(t, got, entries(n, n+100))
-	if err := errors.Join(j.Ready(), j.Health(), j.Close()); err != nil {
-		t.Error(err)
-	}
+	add(t, j, entries(60, 70)...)
+	got, _ := readAll(t, j, 0, 1000)
+	equal(t, got, entries(0, 70))
 }
 
 func overwrite(t *testing.T, path string, at int64, b []byte) {

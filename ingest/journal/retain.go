@@ -96,6 +96,7 @@ func (j *Journal) save(now bool) error {
 	if !now && time.Since(j.saved) < saveEvery {
 		return nil
 	}
+	j.saved = time.Now() // also when it fails: a full disk is not asked more often
 	j.mu.Lock()
 	positions := maps.Clone(j.readers)
 	j.mu.Unlock()
@@ -110,7 +111,6 @@ func (j *Journal) save(now bool) error {
 	if err := os.Rename(path+".new", path); err != nil {
 		return fmt.Errorf("saving the journal's readers: %w", err)
 	}
-	j.saved = time.Now()
 	return nil
 }
 
