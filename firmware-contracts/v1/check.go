@@ -147,9 +147,15 @@ func guess(payload []byte) string {
 		return contract.Report.String()
 	case has("cause", "active"):
 		return contract.SOS.String()
+	case has("lat") && has("lon"):
+		return contract.Position.String()
 	case slices.ContainsFunc(keys, func(k string) bool { f, ok := contract.FieldByName(k); return ok && measured(f) }):
 		return contract.Environment.String()
-	case has("fw", "online", "uptime_s", "calibrating"), !has("lat", "lon") && has("battery_pct", "battery_v", "buffered"):
+	case has("fw", "online", "uptime_s", "calibrating"):
+		return contract.Status.String()
+	case has("text"):
+		return contract.Report.String()
+	case has("t") && !has("lat", "lon"):
 		return contract.Status.String()
 	}
 	return contract.Position.String()

@@ -398,7 +398,7 @@ func (d *decoder) alarm(b *build) bool {
 	on := func(f contract.Field) bool { x, ok := b.r.Values.Get(f); return ok && x != 0 }
 	switch d.topic.Class {
 	case contract.SOS:
-		return on(contract.Active)
+		return on(contract.Active) // a call-off is not believed when in doubt
 	case contract.Report:
 		return true
 	case contract.Position, contract.Environment, contract.Status:

@@ -258,9 +258,9 @@ func referReading(n *node, t contract.Topic, now time.Time) (r contract.Reading,
 	// An alarm is taken without what is wrong with it.
 	set := func(f contract.Field) bool { x, _ := r.Values.Get(f); return x == 1 }
 	switch {
-	case !timeGiven:
+	case !timeGiven, c == contract.SOS && !set(contract.Active): // a call-off is not believed when in doubt
 		return r, false, false
-	case c == contract.SOS && set(contract.Active), c == contract.Report, set(contract.Flame), set(contract.Tamper):
+	case c == contract.SOS, c == contract.Report, set(contract.Flame), set(contract.Tamper):
 	default:
 		return r, false, false
 	}
