@@ -83,7 +83,9 @@ func TestTooLargeIsSplit(t *testing.T) {
 
 func TestAnswersThatMeanTryAgain(t *testing.T) {
 	for name, handle := range map[string]http.HandlerFunc{
-		"a proxy's 400": func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "<html>bad request</html>", http.StatusBadRequest) },
+		"a proxy's 400": func(w http.ResponseWriter, _ *http.Request) {
+			http.Error(w, "<html>bad request</html>", http.StatusBadRequest)
+		},
 		"a proxy's 404": http.NotFound,
 		"a timeout": func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("X-Influxdb-Version", "1.8.3")

@@ -1,12 +1,10 @@
 package influx
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	contract "firewatch/firmware-contracts"
@@ -90,34 +88,6 @@ func classFilter(c contract.Class) string {
 		return " AND " + ident(fieldClass) + " = " + literal(c.String())
 	}
 	return ""
-}
-
-// Last implements ingest.History. The readings come in the order of the devices.
-func (c *Client) Last(ctx context.Context, class contract.Class) ([]contract.Reading, error) {
-	m := measurementOf(class)
-	if m == "" {
-		return nil, fmt.Errorf("reading history: %w", errNoClass)
-	}
-	statement := "SELECT * FROM " + ident(m) + " GROUP BY " + ident(tagDevice) + " ORDER BY time DESC LIMIT 1"
-	if f := strings.TrimPrefix(classFilter(class), " AND "); f != "" {
-		statement = "SELECT last(" + ident(fieldCode) + ") AS code_, * FROM " + ident(m) + " WHERE " + f + " GROUP BY " + ident(tagDevice)
-	}
-	var out []contract.Reading
-	d := decoder{class: class}
-	err := c.query(ctx, statement, func(s *series) error {
-		d.columns(s)
-		for _, row := range s.Values {
-			if r, _, ok := d.row(row); ok {
-				out = append(out, r)
-			}
-		}
-		return nil
-	})
-	if err != nil {
-		return nil, err
-	}
-	slices.SortFunc(out, func(a, b contract.Reading) int { return cmp.Compare(a.Device, b.Device) })
-	return out, nil
 }
 
 // A decoder turns rows back into readings.

@@ -213,3 +213,54 @@ func TestQuarantineKeepsTheExampleAsItWas(t *testing.T) {
 		}
 	}
 }
+
+func TestLastFindsOldAndLateReadings(t *testing.T) {
+	c := client(t, influx.Options{})
+	last := func(want ...contract.Reading) {
+		t.Helper()
+		got, err := c.Last(t.Context(), contract.Position)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(got) != len(want) {
+			t.Fatalf("%d devices, want %d: %+v", len(got), len(want), got)
+		}
+		for i := range want {
+			if got[i] != want[i] {
+				t.Errorf("\n got %+v\nwant %+v", got[i], want[i])
+			}
+		}
+	}
+	now := time.Now().UTC().Truncate(time.Millisecond)
+	ago := func(id contract.DeviceID, d time.Duration) contract.Reading {
+		return fix(id, now.Add(-d), uint64(d.Abs()/time.Second))
+	}
+	const days = 24 * time.Hour
+	older := []contract.Reading{ago("w-1", 3*days), ago("w-2", 200*days), ago("w-3", 5*365*days), ago("w-4", time.Hour)}
+	mustWrite(t, c, append(older, ago("w-2", 201*days), ago("w-4", 2*time.Hour), ago("w-4", 90*days))...)
+	last(older...)
+	mustWrite(t, c, ago("w-1", 4*days), ago("w-4", 90*time.Minute)) // late, and not newer
+	last(older...)
+	newer := ago("w-3", time.Minute)
+	ahead := ago("w-4", -5*time.Minute) // a clock that is fast
+	mustWrite(t, c, newer, ahead)
+	last(older[0], older[1], newer, ahead)
+	again := newer
+	again.Received = again.Received.Add(time.Minute) // delivered twice
+	mustWrite(t, c, again)
+	last(older[0], older[1], again, ahead)
+}
+
+func TestManyMayAskForTheLastAtOnce(t *testing.T) {
+	c := client(t, influx.Options{})
+	mustWrite(t, c, fix("w-1", day, 1))
+	var wg sync.WaitGroup
+	for range 32 {
+		wg.Go(func() {
+			if got, err := c.Last(t.Context(), contract.Position); err != nil || len(got) != 1 {
+				t.Errorf("%v %+v", err, got)
+			}
+		})
+	}
+	wg.Wait()
+}

@@ -24,6 +24,7 @@ import (
 	influxhttp "github.com/influxdata/influxdb-client-go/v2/api/http"
 	"go.uber.org/zap"
 
+	contract "firewatch/firmware-contracts"
 	"firewatch/ingest"
 )
 
@@ -61,6 +62,7 @@ type Client struct {
 	queryURL string
 	enc      encoder
 	buffers  sync.Pool // of *batch
+	last     [contract.Status + 1]lastKnown
 }
 
 var (
@@ -98,14 +100,18 @@ func New(o Options) (*Client, error) {
 	if o.Org != "" {
 		write.Set("org", o.Org)
 	}
-	return &Client{
+	c := &Client{
 		opt: o, log: o.Log, client: client, http: hc,
 		service:  client.HTTPService(),
 		writeURL: base.JoinPath("api/v2/write").String() + "?" + write.Encode(),
 		queryURL: base.JoinPath("query").String(),
 		enc:      encoder{registry: o.Registry},
 		buffers:  sync.Pool{New: func() any { return new(batch) }},
-	}, nil
+	}
+	for i := range c.last {
+		c.last[i].turn = make(chan struct{}, 1)
+	}
+	return c, nil
 }
 
 // check fills in the defaults and names the option that cannot be.

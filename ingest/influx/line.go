@@ -96,6 +96,9 @@ func (e *encoder) append(b []byte, r *contract.Reading) ([]byte, error) {
 	if ms < 0 || ms > msMax {
 		return b, fmt.Errorf("measured time %s cannot be stored", r.Measured.Format(time.RFC3339))
 	}
+	if r.Seq > math.MaxInt64 {
+		return b, fmt.Errorf("seq: %d cannot be stored", r.Seq)
+	}
 
 	b = append(b, m...)
 	if e.registry != nil {
@@ -118,7 +121,7 @@ func (e *encoder) append(b []byte, r *contract.Reading) ([]byte, error) {
 	}
 	if r.HasSeq {
 		b = append(b, ","+fieldSeq+"="...)
-		b = append(strconv.AppendInt(b, int64(r.Seq&math.MaxInt64), 10), 'i') //nolint:gosec // masked
+		b = append(strconv.AppendInt(b, int64(r.Seq), 10), 'i') //nolint:gosec // checked above
 	}
 	// Among positions only SOS and reports have a code, always, even an empty
 	// one: so the newest SOS is found without looking at the positions.

@@ -45,18 +45,30 @@ func TestLines(t *testing.T) {
 			r.Values.Set(contract.Moving, 1)
 			r.Values.Set(contract.Charging, 0)
 		}), `position,area=130633,device=w-17,kind=tracker class="position",received_ms=1773475201505i,seq=7i,lat=39.125,sats=9i,charging=f,moving=t 1773475200005000007`},
-		{"sos without a cause still has a code, and its own tie", reading(contract.SOS, nil),
-			`position,area=130633,device=w-17,kind=tracker class="sos",received_ms=1773475201505i,seq=7i,code="" 1773475200005333340`},
-		{"text", reading(contract.Report, func(r *contract.Reading) { r.Code, r.Text = "farm", "\"烧荒\"\n\\" }),
-			`position,area=130633,device=w-17,kind=tracker class="report",received_ms=1773475201505i,seq=7i,code="farm",text="\"烧荒\"` + "\n" + `\\" 1773475200005666673`},
-		{"area is escaped", reading(contract.Environment, func(r *contract.Reading) { r.Device = "odd" }),
-			`environment,area=a\,b\=c\ d__,device=odd,kind=sensor class="environment",received_ms=1773475201505i,seq=7i 1773475200005000007`},
-		{"unknown device, unknown reception", reading(contract.Status, func(r *contract.Reading) { r.Device, r.Received = "x", time.Time{} }),
-			`device_status,device=x,kind=tracker class="status",seq=7i 1773475200005000007`},
-		{"device without an area", reading(contract.Status, func(r *contract.Reading) { r.Device = "nowhere" }),
-			`device_status,device=nowhere,kind=tracker class="status",received_ms=1773475201505i,seq=7i 1773475200005000007`},
-		{"large sequence", reading(contract.Status, func(r *contract.Reading) { r.Seq = 1<<53 - 1 }),
-			`device_status,area=130633,device=w-17,kind=tracker class="status",received_ms=1773475201505i,seq=9007199254740991i 1773475200005740991`},
+		{
+			"sos without a cause still has a code, and its own tie", reading(contract.SOS, nil),
+			`position,area=130633,device=w-17,kind=tracker class="sos",received_ms=1773475201505i,seq=7i,code="" 1773475200005333340`,
+		},
+		{
+			"text", reading(contract.Report, func(r *contract.Reading) { r.Code, r.Text = "farm", "\"烧荒\"\n\\" }),
+			`position,area=130633,device=w-17,kind=tracker class="report",received_ms=1773475201505i,seq=7i,code="farm",text="\"烧荒\"` + "\n" + `\\" 1773475200005666673`,
+		},
+		{
+			"area is escaped", reading(contract.Environment, func(r *contract.Reading) { r.Device = "odd" }),
+			`environment,area=a\,b\=c\ d__,device=odd,kind=sensor class="environment",received_ms=1773475201505i,seq=7i 1773475200005000007`,
+		},
+		{
+			"unknown device, unknown reception", reading(contract.Status, func(r *contract.Reading) { r.Device, r.Received = "x", time.Time{} }),
+			`device_status,device=x,kind=tracker class="status",seq=7i 1773475200005000007`,
+		},
+		{
+			"device without an area", reading(contract.Status, func(r *contract.Reading) { r.Device = "nowhere" }),
+			`device_status,device=nowhere,kind=tracker class="status",received_ms=1773475201505i,seq=7i 1773475200005000007`,
+		},
+		{
+			"large sequence", reading(contract.Status, func(r *contract.Reading) { r.Seq = 1<<53 - 1 }),
+			`device_status,area=130633,device=w-17,kind=tracker class="status",received_ms=1773475201505i,seq=9007199254740991i 1773475200005740991`,
+		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			e := encoder{registry: registry}
@@ -85,6 +97,7 @@ func TestBadReadingsLeaveNoBytes(t *testing.T) {
 		{"after 2262", func(r *contract.Reading) { r.Measured = time.Date(2300, 1, 1, 0, 0, 0, 0, time.UTC) }, "measured time"},
 		{"not a number", func(r *contract.Reading) { r.Values.Set(contract.Lat, math.NaN()) }, "lat"},
 		{"infinite", func(r *contract.Reading) { r.Values.Set(contract.Lon, math.Inf(1)) }, "lon"},
+		{"too large a sequence", func(r *contract.Reading) { r.Seq = 1 << 63 }, "seq"},
 		{"too large an integer", func(r *contract.Reading) { r.Values.Set(contract.Sats, 1e300) }, "sats"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

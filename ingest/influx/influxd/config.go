@@ -15,9 +15,10 @@ type layout struct {
 
 // config is the server's configuration file. The choices in it:
 //
-//   - Index inmem. Measured with 14,000 devices against tsi1: the same write
-//     rate at less CPU, and start-up stays under a second, for tens of
-//     thousands of series. tsi1 pays from millions of series on.
+//   - Index inmem. Measured against tsi1 with 14,000 devices in 30 weekly
+//     shards: CPU per point is the same, new shards fill two to three times as
+//     fast, memory after a start is 95 MB instead of 300 MB, and the start takes
+//     2.9 s instead of 1.0 s. tsi1 is for hundreds of thousands of devices.
 //   - The WAL is synced before each answer (wal-fsync-delay 0s, the default):
 //     a 204 means that the points are on the disk, and the journal may let go.
 //   - The cache of one shard is bounded, and so are queries in number, time and
