@@ -111,7 +111,7 @@ func TestFlippedBitsLoseOnlyTheirEntry(t *testing.T) {
 			}
 			j.Close()
 		}
-		for off := headerLen; off < limit; off += 13 {
+		for off := headerLen; off < limit; off += 37 {
 			dir := t.TempDir()
 			copyDir(t, src, dir)
 			path := filepath.Join(dir, filepath.Base(victim))

@@ -224,8 +224,8 @@ func TestDiskIsBounded(t *testing.T) {
 
 func TestManyStartsKeepTheOldEvidence(t *testing.T) {
 	dir := t.TempDir()
-	for i := range 200 {
-		q := open(t, Options{Dir: dir, Burst: 1000})
+	for i := range maxFiles + 10 {
+		q := open(t, Options{Dir: dir})
 		keep(t, q, garbage(fmt.Sprintf("tr-%d", i), i))
 		q.Close()
 	}
