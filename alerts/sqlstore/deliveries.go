@@ -88,7 +88,7 @@ func (s *Store) UpdateDelivery(ctx context.Context, order string, team contract.
 			return err
 		}
 		evs := also.Events
-		if o.Status == alerts.OrderOpen && d.State == alerts.DeliveryAnswered {
+		if o.Status == alerts.OrderOpen && (d.State == alerts.DeliveryAnswered || !d.Answered.IsZero()) {
 			done, err := completeOrder(ctx, c, &o, &d)
 			if err != nil {
 				return err
@@ -133,7 +133,7 @@ func appendAttempts(ctx context.Context, c conn, d *alerts.Delivery, as []alerts
 // answer.
 func completeOrder(ctx context.Context, c conn, o *alerts.Order, d *alerts.Delivery) ([]alerts.Event, error) {
 	open, err := queryOne(ctx, c, scanInt,
-		"SELECT COUNT(*) FROM deliveries WHERE order_id = ? AND state <> ?", o.ID, alerts.DeliveryAnswered)
+		"SELECT COUNT(*) FROM deliveries WHERE order_id = ? AND answered_ms IS NULL AND state <> ?", o.ID, alerts.DeliveryAnswered)
 	if err != nil || open > 0 {
 		return nil, doing("counting open deliveries", err)
 	}
@@ -194,6 +194,6 @@ const tallyQuery = `SELECT order_id, COUNT(*),
 COUNT(CASE WHEN COALESCE(sent_ms, delivered_ms, read_ms, answered_ms) IS NOT NULL OR state IN ('sent', 'delivered', 'read', 'answered') THEN 1 END),
 COUNT(CASE WHEN COALESCE(delivered_ms, read_ms, answered_ms) IS NOT NULL OR state IN ('delivered', 'read', 'answered') THEN 1 END),
 COUNT(CASE WHEN COALESCE(read_ms, answered_ms) IS NOT NULL OR state IN ('read', 'answered') THEN 1 END),
-COUNT(CASE WHEN state = 'answered' THEN 1 END),
+COUNT(CASE WHEN answered_ms IS NOT NULL OR state = 'answered' THEN 1 END),
 COUNT(CASE WHEN state = 'failed' THEN 1 END)
 FROM deliveries WHERE order_id IN `
