@@ -19,7 +19,7 @@ func DecodeAnswer(team contract.TeamID, payload []byte, received time.Time) (con
 }
 
 func decodeAnswer(team contract.TeamID, payload []byte, received time.Time, ignored func(int, string)) (contract.Answer, []Fault) {
-	a := contract.Answer{Team: team, Received: received.UTC()}
+	a := contract.Answer{Team: team, Received: received.Round(0).UTC()}
 	d := document{ignored: ignored}
 	d.read(payload, func(name string, v *value) bool {
 		switch name {

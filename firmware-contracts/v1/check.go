@@ -84,7 +84,7 @@ func Check(payload []byte, o CheckOptions) CheckReport {
 			break
 		}
 		t.Class = c
-		d := decoder{topic: t, received: o.Now.UTC(), every: true, ignored: r.ignore}
+		d := decoder{topic: t, received: o.Now.Round(0).UTC(), every: true, ignored: r.ignore}
 		d.message(payload)
 		r.Taken, faults = len(d.readings), d.faults
 	}

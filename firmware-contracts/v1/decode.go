@@ -15,7 +15,7 @@ import (
 // document that is refused as a whole. A reading that carries an alarm can be in
 // both (see Fault.Kept). Faults point into payload, readings do not.
 func Decode(dst []contract.Reading, t contract.Topic, payload []byte, received time.Time) (readings []contract.Reading, faults []Fault) {
-	d := decoder{topic: t, received: received.UTC(), readings: dst, start: len(dst)}
+	d := decoder{topic: t, received: received.Round(0).UTC(), readings: dst, start: len(dst)}
 	d.message(payload)
 	return d.readings, d.faults
 }
