@@ -1,0 +1,374 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"go.uber.org/zap"
+
+	"firewatch/alerts"
+	"firewatch/alerts/sqlstore"
+	"firewatch/cmd/internal/config"
+	"firewatch/cmd/internal/roster"
+	contract "firewatch/firmware-contracts"
+	contractv1 "firewatch/firmware-contracts/v1"
+)
+
+// flags makes a command's flag set, which reports errors instead of printing.
+func flags(e Env, name, args string) *flag.FlagSet {
+	fs := flag.NewFlagSet(name, flag.ContinueOnError)
+	fs.SetOutput(io.Discard)
+	fs.Usage = func() {
+		fmt.Fprintf(e.Stdout, "Usage: firewatch %s %s\n\n", name, args) //nolint:errcheck // a closed terminal
+		fs.SetOutput(e.Stdout)
+		fs.PrintDefaults()
+		fs.SetOutput(io.Discard)
+	}
+	return fs
+}
+
+func parse(fs *flag.FlagSet, args []string) error {
+	if err := fs.Parse(args); err != nil && !errors.Is(err, flag.ErrHelp) {
+		return usageError{err}
+	} else if err != nil {
+		return err
+	}
+	return nil
+}
+
+// splitArgs takes the arguments of the named flags of a command out, so that the
+// rest can be read as settings.
+func splitArgs(args []string, own ...string) (mine, settings []string) {
+	for i := 0; i < len(args); i++ {
+		name, _, joined := strings.Cut(strings.TrimLeft(args[i], "-"), "=")
+		if !strings.HasPrefix(args[i], "-") || !slices.Contains(own, name) {
+			settings = append(settings, args[i])
+			continue
+		}
+		mine = append(mine, args[i])
+		if !joined && i+1 < len(args) {
+			i++
+			mine = append(mine, args[i])
+		}
+	}
+	return mine, settings
+}
+
+// openStore opens the relational store of the settings, whose schema must fit.
+func openStore(ctx context.Context, c config.Config) (*sqlstore.Store, error) {
+	if c.EmbeddedStore() {
+		if err := os.MkdirAll(c.Data, 0o700); err != nil {
+			return nil, fmt.Errorf("data: %w", err)
+		}
+	}
+	store, err := sqlstore.Open(ctx, sqlstore.Options{URL: c.StoreURL(), Log: zap.NewNop()})
+	if err != nil {
+		return nil, fmt.Errorf("store: %w", err)
+	}
+	if c.EmbeddedStore() {
+		err = store.Migrate(ctx)
+	} else {
+		err = store.CheckSchema(ctx)
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("store: %w", err), store.Close())
+	}
+	return store, nil
+}
+
+func runMigrate(ctx context.Context, e Env) error {
+	c, err := config.Load("firewatch migrate", e.Args, e.Environ, e.Stdout)
+	if err != nil {
+		return err
+	}
+	if c.EmbeddedStore() {
+		if err := os.MkdirAll(c.Data, 0o700); err != nil {
+			return fmt.Errorf("data: %w", err)
+		}
+	}
+	store, err := sqlstore.Open(ctx, sqlstore.Options{URL: c.StoreURL(), Log: zap.NewNop()})
+	if err != nil {
+		return fmt.Errorf("store: %w", err)
+	}
+	err = store.Migrate(ctx)
+	if err == nil {
+		var v int
+		if v, err = store.SchemaVersion(ctx); err == nil {
+			_, err = fmt.Fprintf(e.Stdout, "schema version %d\n", v)
+		}
+	}
+	return errors.Join(err, store.Close())
+}
+
+// checkFiles checks the files that the settings name, without opening any
+// connection.
+func checkFiles(c config.Config) error {
+	var errs []error
+	if c.Rules != "" {
+		s := system{Config: c}
+		_, err := s.loadRules()
+		errs = append(errs, err)
+	}
+	if c.Seasons != "" {
+		raw, err := os.ReadFile(c.Seasons)
+		if err == nil {
+			_, err = alerts.ParseSeasons(raw)
+		}
+		if err != nil {
+			errs = append(errs, fmt.Errorf("seasons: %s: %w", c.Seasons, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func runRosterImport(ctx context.Context, e Env) error {
+	mine, rest := splitArgs(e.Args, "from")
+	fs := flags(e, "roster import", "--from FOLDER [--data DIR] [--store URL]")
+	from := fs.String("from", "", "folder with areas.geojson, teams.csv and devices.csv")
+	if err := parse(fs, mine); err != nil {
+		return err
+	}
+	if *from == "" {
+		return usageError{errors.New("--from is missing: name the folder with areas.geojson, teams.csv and devices.csv")}
+	}
+	c, err := config.Load("firewatch roster import --from FOLDER", rest, e.Environ, e.Stdout)
+	if err != nil {
+		return err
+	}
+	r, err := roster.Read(os.DirFS(*from))
+	if err != nil {
+		return err
+	}
+	store, err := openStore(ctx, c)
+	if err != nil {
+		return err
+	}
+	if err := store.ReplaceRoster(ctx, r, time.Now().UTC()); err != nil {
+		return errors.Join(fmt.Errorf("nothing was changed: %w", err), store.Close())
+	}
+	_, err = fmt.Fprintf(e.Stdout, "%d areas, %d teams, %d devices\n", len(r.Areas), len(r.Teams), len(r.Devices))
+	return errors.Join(err, store.Close())
+}
+
+func runRosterExport(ctx context.Context, e Env) error {
+	mine, rest := splitArgs(e.Args, "to")
+	fs := flags(e, "roster export", "--to FOLDER [--data DIR] [--store URL]")
+	to := fs.String("to", "", "folder for areas.geojson, teams.csv and devices.csv")
+	if err := parse(fs, mine); err != nil {
+		return err
+	}
+	if *to == "" {
+		return usageError{errors.New("--to is missing: name a folder")}
+	}
+	c, err := config.Load("firewatch roster export --to FOLDER", rest, e.Environ, e.Stdout)
+	if err != nil {
+		return err
+	}
+	store, err := openStore(ctx, c)
+	if err != nil {
+		return err
+	}
+	r, err := readRoster(ctx, store)
+	if err == nil {
+		err = roster.Write(*to, r)
+	}
+	if err == nil {
+		_, err = fmt.Fprintf(e.Stdout, "%s: %d areas, %d teams, %d devices\n", *to, len(r.Areas), len(r.Teams), len(r.Devices))
+	}
+	return errors.Join(err, store.Close())
+}
+
+func readRoster(ctx context.Context, store alerts.RosterStore) (r alerts.Roster, err error) {
+	if r.Areas, err = store.Areas(ctx); err != nil {
+		return r, fmt.Errorf("reading the areas: %w", err)
+	}
+	if r.Teams, err = store.Teams(ctx); err != nil {
+		return r, fmt.Errorf("reading the teams: %w", err)
+	}
+	if r.Devices, err = store.Devices(ctx); err != nil {
+		return r, fmt.Errorf("reading the devices: %w", err)
+	}
+	if _, r.Demo, err = store.RosterVersion(ctx); err != nil {
+		return r, fmt.Errorf("reading the roster's version: %w", err)
+	}
+	return r, nil
+}
+
+func runDeviceAdd(ctx context.Context, e Env) error {
+	mine, rest := splitArgs(e.Args, "id", "kind", "area", "name", "phone", "lat", "lon", "expect")
+	fs := flags(e, "device add", "--id ID --kind tracker|sensor --area CODE [--name NAME] [--lat LAT --lon LON] [--expect 5m] [--data DIR]")
+	id := fs.String("id", "", "the device's id; also its MQTT user name")
+	kind := fs.String("kind", "tracker", "tracker or sensor")
+	area := fs.String("area", "", "code of its township")
+	name := fs.String("name", "", "the warden's or the site's name")
+	phone := fs.String("phone", "", "telephone")
+	lat := fs.Float64("lat", 0, "site of a sensor, degrees north, WGS-84")
+	lon := fs.Float64("lon", 0, "site of a sensor, degrees east, WGS-84")
+	expect := fs.Duration("expect", 5*time.Minute, "expected time between readings; 0: not expected to report")
+	if err := parse(fs, mine); err != nil {
+		return err
+	}
+	d := alerts.Device{ID: contract.DeviceID(*id), Area: *area, Name: *name, Phone: *phone, Lat: *lat, Lon: *lon, Expect: *expect}
+	var err error
+	if d.Kind, err = contract.ParseKind(*kind); err != nil {
+		return usageError{fmt.Errorf("--kind: %w", err)}
+	}
+	if err := d.ID.Validate(); err != nil {
+		return usageError{fmt.Errorf("--id: %w", err)}
+	}
+	c, err := config.Load("firewatch device add", rest, e.Environ, e.Stdout)
+	if err != nil {
+		return err
+	}
+	store, err := openStore(ctx, c)
+	if err != nil {
+		return err
+	}
+	secret := roster.NewSecret()
+	d.SecretHash = roster.HashSecret(secret)
+	if err := addDevice(ctx, store, d); err != nil {
+		return errors.Join(err, store.Close())
+	}
+	_, err = fmt.Fprintf(e.Stdout, "MQTT user name  %s\nMQTT password   %s\n（密码只显示这一次 the password is shown only this once）\n", d.ID, secret)
+	return errors.Join(err, store.Close())
+}
+
+func addDevice(ctx context.Context, store alerts.RosterStore, d alerts.Device) error {
+	areas, err := store.Areas(ctx)
+	if err != nil {
+		return err
+	}
+	if a, ok := alerts.IndexAreas(areas)[d.Area]; !ok {
+		return fmt.Errorf("--area: no area has the code %q; import a roster first, or see firewatch roster export", d.Area)
+	} else if d.Lat == 0 && d.Lon == 0 {
+		d.Lat, d.Lon = a.Lat, a.Lon
+	}
+	devices, err := store.Devices(ctx)
+	if err != nil {
+		return err
+	}
+	if slices.ContainsFunc(devices, func(x alerts.Device) bool { return x.ID == d.ID }) {
+		return fmt.Errorf("--id: device %s exists; import a roster to change it", d.ID)
+	}
+	return store.SaveDevice(ctx, d, time.Now().UTC())
+}
+
+func runUserSet(ctx context.Context, e Env) error {
+	mine, rest := splitArgs(e.Args, "username", "role", "area", "team", "name")
+	fs := flags(e, "user set", "--username NAME --role admin|office|team [--area CODE] [--team ID] [--name NAME] [--data DIR] < PASSWORD")
+	username := fs.String("username", "", "account")
+	role := fs.String("role", "", "admin, office or team; may be left out when the account exists")
+	area := fs.String("area", "", "scope of an office account: code of an area")
+	team := fs.String("team", "", "team of a team account")
+	name := fs.String("name", "", "the person or post")
+	if err := parse(fs, mine); err != nil {
+		return err
+	}
+	c, err := config.Load("firewatch user set", rest, e.Environ, e.Stdout)
+	if err != nil {
+		return err
+	}
+	if *username == "" {
+		return usageError{errors.New("--username is missing")}
+	}
+	raw, err := io.ReadAll(io.LimitReader(e.Stdin, 2048))
+	if err != nil {
+		return fmt.Errorf("reading the password: %w", err)
+	}
+	secret := strings.TrimRight(string(raw), "\r\n")
+	if len([]rune(secret)) < 8 {
+		return errors.New("the password on standard input has fewer than 8 characters")
+	}
+	store, err := openStore(ctx, c)
+	if err != nil {
+		return err
+	}
+	return errors.Join(setUser(ctx, store, alerts.User{
+		Username: *username, Role: alerts.Role(*role), Area: *area, Team: contract.TeamID(*team), Name: *name,
+	}, secret), store.Close())
+}
+
+func setUser(ctx context.Context, store *sqlstore.Store, u alerts.User, secret string) error {
+	old, err := store.User(ctx, u.Username)
+	if err != nil && !errors.Is(err, alerts.ErrNotFound) {
+		return err
+	}
+	if err == nil && u.Role == "" {
+		u = old
+	}
+	r, err := readRoster(ctx, store)
+	if err != nil {
+		return err
+	}
+	switch u.Role {
+	case alerts.RoleAdmin:
+	case alerts.RoleOffice:
+		if _, ok := alerts.IndexAreas(r.Areas)[u.Area]; !ok {
+			return fmt.Errorf("--area: no area has the code %q", u.Area)
+		}
+	case alerts.RoleTeam:
+		if !slices.ContainsFunc(r.Teams, func(t alerts.Team) bool { return t.ID == u.Team }) {
+			return fmt.Errorf("--team: no team has the id %q", u.Team)
+		}
+	default:
+		return usageError{fmt.Errorf("--role: %q; want admin, office or team", u.Role)}
+	}
+	return saveUser(ctx, store, u, secret)
+}
+
+func runContractCheck(_ context.Context, e Env) error {
+	fs := flags(e, "contract check", "[--topic TOPIC] [--class CLASS] FILE… | -")
+	topic := fs.String("topic", "", "the topic that the payload is published on")
+	class := fs.String("class", "", "position, sos, report, environment, status or answer, when the topic is not known")
+	if err := parse(fs, e.Args); err != nil {
+		return err
+	}
+	if fs.NArg() == 0 {
+		return usageError{errors.New("name files, or - for standard input")}
+	}
+	if *class != "" && !slices.Contains(contractv1.Documents(), *class) {
+		return usageError{fmt.Errorf("--class: %q; want one of %s", *class, strings.Join(contractv1.Documents(), ", "))}
+	}
+	bad := 0
+	for _, name := range fs.Args() {
+		raw, err := readPayload(e, name)
+		if err != nil {
+			return err
+		}
+		report := contractv1.Check(raw, contractv1.CheckOptions{Topic: *topic, Document: *class, Now: time.Now()})
+		if err := report.Write(e.Stdout, name); err != nil {
+			return err
+		}
+		if !report.OK() {
+			bad++
+		}
+	}
+	if bad > 0 {
+		return silentError{fmt.Errorf("%d payloads are faulty", bad)}
+	}
+	return nil
+}
+
+func readPayload(e Env, name string) ([]byte, error) {
+	in := e.Stdin
+	if name != "-" {
+		f, err := os.Open(name)
+		if err != nil {
+			return nil, err
+		}
+		defer f.Close()
+		in = f
+	}
+	raw, err := io.ReadAll(io.LimitReader(in, 16*contract.MaxMessageBytes))
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	return raw, nil
+}

@@ -1,0 +1,144 @@
+package app
+
+import (
+	"context"
+	"crypto/subtle"
+	"maps"
+	"strings"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+
+	"firewatch/alerts"
+	"firewatch/cmd/internal/roster"
+	contract "firewatch/firmware-contracts"
+	"firewatch/ingest"
+)
+
+// How the clients of the embedded broker call themselves: a device by its id, a
+// team's terminal and our own roles with a prefix that no device id can have.
+const (
+	teamPrefix    = "team:"
+	servicePrefix = "service:"
+)
+
+// registry answers from memory what the roster says of devices and who may
+// connect. It keeps its last list while the store is away.
+type registry struct {
+	store         alerts.RosterStore
+	serviceSecret string // empty: no service may connect
+	log           *zap.Logger
+
+	mu      sync.RWMutex
+	version int64
+	devices map[contract.DeviceID]alerts.Device
+	hashes  map[string]string // by username, of devices and teams that may connect
+	err     error             // of the last refresh
+}
+
+func newRegistry(ctx context.Context, store alerts.RosterStore, serviceSecret string, log *zap.Logger) (*registry, error) {
+	r := &registry{store: store, serviceSecret: serviceSecret, log: log, version: -1}
+	_, err := r.refresh(ctx)
+	return r, err
+}
+
+// Lookup implements ingest.Registry.
+func (r *registry) Lookup(id contract.DeviceID) (string, bool) {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	d, ok := r.devices[id]
+	return d.Area, ok
+}
+
+// Authenticate implements ingest.Credential.
+func (r *registry) Authenticate(username string, password []byte) (ingest.Principal, bool) {
+	if strings.HasPrefix(username, servicePrefix) {
+		ok := subtle.ConstantTimeCompare([]byte(r.serviceSecret), password) == 1 && r.serviceSecret != ""
+		return ingest.Principal{Service: true}, ok
+	}
+	r.mu.RLock()
+	hash := r.hashes[username]
+	device := r.devices[contract.DeviceID(username)]
+	r.mu.RUnlock()
+	if !roster.CheckSecret(hash, password) {
+		return ingest.Principal{}, false
+	}
+	if team, ok := strings.CutPrefix(username, teamPrefix); ok {
+		return ingest.Principal{Team: contract.TeamID(team)}, true
+	}
+	return ingest.Principal{Device: device.ID, Kind: device.Kind}, true
+}
+
+// Ready tells why the list may be old, or nil.
+func (r *registry) Ready() error {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return r.err
+}
+
+// Follow keeps the list fresh and names those whose credential is no longer
+// what it was.
+func (r *registry) Follow(ctx context.Context, revoked func(username string)) error {
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+		gone, err := r.refresh(ctx)
+		if err != nil && ctx.Err() == nil {
+			r.log.Warn("reading the roster; the last one known is used", zap.Error(err))
+		}
+		for _, username := range gone {
+			r.log.Info("credential revoked", zap.String("username", username))
+			revoked(username)
+		}
+	}
+}
+
+// refresh reads the roster when it has changed, and returns whose credential
+// has changed or ended.
+func (r *registry) refresh(ctx context.Context) (gone []string, err error) {
+	defer func() {
+		r.mu.Lock()
+		r.err = err
+		r.mu.Unlock()
+	}()
+	version, _, err := r.store.RosterVersion(ctx)
+	if err != nil || version == r.version {
+		return nil, err
+	}
+	devices, err := r.store.Devices(ctx)
+	if err != nil {
+		return nil, err
+	}
+	teams, err := r.store.Teams(ctx)
+	if err != nil {
+		return nil, err
+	}
+	byID := make(map[contract.DeviceID]alerts.Device, len(devices))
+	hashes := make(map[string]string, len(devices)+len(teams))
+	for _, d := range devices {
+		byID[d.ID] = d
+		if d.SecretHash != "" && !d.Disabled {
+			hashes[string(d.ID)] = d.SecretHash
+		}
+	}
+	for _, t := range teams {
+		if t.SecretHash != "" {
+			hashes[teamPrefix+string(t.ID)] = t.SecretHash
+		}
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for username := range maps.Keys(r.hashes) {
+		if hashes[username] != r.hashes[username] {
+			gone = append(gone, username)
+		}
+	}
+	r.version, r.devices, r.hashes = version, byID, hashes
+	return gone, nil
+}

@@ -1,0 +1,501 @@
+package app
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"go.uber.org/zap"
+
+	"firewatch/alerts"
+	"firewatch/alerts/dispatch"
+	"firewatch/alerts/engine"
+	notifymqtt "firewatch/alerts/notify/mqtt"
+	"firewatch/alerts/sqlstore"
+	"firewatch/api"
+	"firewatch/api/console"
+	"firewatch/cmd/internal/config"
+	"firewatch/ingest"
+	"firewatch/ingest/broker"
+	"firewatch/ingest/influx"
+	"firewatch/ingest/influx/influxd"
+	"firewatch/ingest/journal"
+	"firewatch/ingest/mqtt"
+	"firewatch/ingest/quarantine"
+)
+
+// Addresses are where a running system is reached; empty for what this process
+// does not run.
+type Addresses struct {
+	HTTP   string // URL of the console
+	MQTT   string // host:port of the embedded broker
+	Influx string // URL of InfluxDB
+}
+
+// system is one process: some of the three roles and what they stand on.
+type system struct {
+	config.Config
+	log     *zap.Logger
+	say     *progress
+	metrics *prometheus.Registry
+	holder  string // names this process in leases
+	stack   *stack
+	health  health
+
+	store     *sqlstore.Store
+	registry  *registry
+	influx    *influx.Client
+	journal   *journal.Journal
+	broker    *broker.Broker // nil: the broker is elsewhere
+	notifier  *notifymqtt.Notifier
+	dispatch  *dispatch.Dispatcher
+	api       *api.Server
+	addresses Addresses
+}
+
+// Up runs the roles of the configuration until ctx ends or one of them fails.
+// ready, if not nil, is called once when all of them serve.
+func Up(ctx context.Context, c config.Config, log *zap.Logger, say *progress, ready func(Addresses)) error {
+	s := &system{
+		Config: c, log: log, say: say,
+		metrics: prometheus.NewRegistry(),
+		holder:  holderName(),
+		stack:   newStack(log, c.StopTimeout),
+	}
+	s.metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	err := s.start(ctx)
+	if err == nil {
+		if ready != nil {
+			ready(s.addresses)
+		}
+		err = s.stack.Wait(ctx)
+		say.step("正在停止", "stopping")
+	}
+	return errors.Join(err, s.stack.Stop())
+}
+
+// start acquires and starts everything in the order in which one stands on the
+// other; the stack gives it back in reverse.
+func (s *system) start(ctx context.Context) error {
+	if err := os.MkdirAll(s.Data, 0o700); err != nil {
+		return fmt.Errorf("data: %w", err)
+	}
+	s.stack.Go("health", s.health.run)
+	for _, step := range []struct {
+		wanted bool
+		start  func(context.Context) error
+	}{
+		{true, s.openStore},
+		{s.Demo, s.seedDemo},
+		{s.Has(config.API), s.seedAdmin},
+		{s.Has(config.Alerts) || s.Has(config.API), s.seedSeasons},
+		{true, s.openRegistry},
+		{s.Has(config.Ingest) || s.Has(config.API), s.openInflux},
+		{s.Has(config.Ingest) || s.Has(config.Alerts), s.openJournal},
+		{s.EmbeddedBroker(), s.openBroker},
+		{s.Has(config.Alerts), s.startAlerts},
+		{s.Has(config.Ingest) || s.Has(config.Alerts), s.startIngest},
+		{s.Has(config.API), s.startAPI},
+		{s.Demo, s.startDemo},
+	} {
+		if !step.wanted {
+			continue
+		}
+		if err := step.start(ctx); err != nil {
+			return err
+		}
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+	}
+	return nil
+}
+
+func (s *system) openStore(ctx context.Context) error {
+	store, err := sqlstore.Open(ctx, sqlstore.Options{URL: s.StoreURL(), Log: s.log})
+	if err != nil {
+		return fmt.Errorf("store: %w", err)
+	}
+	s.stack.Close("store", store.Close)
+	if s.EmbeddedStore() {
+		if err := store.Migrate(ctx); err != nil {
+			return fmt.Errorf("store: %w", err)
+		}
+	} else if err := store.CheckSchema(ctx); err != nil {
+		return fmt.Errorf("store: %w", err)
+	}
+	s.store = store
+	s.health.add("store", store.Ready)
+	s.stack.Go("event purge", s.purgeEvents)
+	return nil
+}
+
+// purgeEvents keeps the log of changes to what a listener could resume from.
+func (s *system) purgeEvents(ctx context.Context) error {
+	tick := time.NewTicker(time.Hour)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+		if _, err := s.store.PurgeEvents(ctx, 100_000, time.Now().AddDate(0, 0, -7)); err != nil && ctx.Err() == nil {
+			s.log.Warn("purging old events", zap.Error(err))
+		}
+	}
+}
+
+func (s *system) openRegistry(ctx context.Context) error {
+	secret := s.MQTTServiceSecret.Reveal()
+	if secret == "" {
+		secret = rand.Text() // for this process alone
+	}
+	r, err := newRegistry(ctx, s.store, secret, s.log)
+	if err != nil {
+		return fmt.Errorf("roster: %w", err)
+	}
+	s.registry = r
+	s.health.add("roster", func(context.Context) error { return r.Ready() })
+	s.stack.Go("roster", func(ctx context.Context) error {
+		return r.Follow(ctx, func(username string) {
+			if s.broker != nil {
+				s.broker.Disconnect(username)
+			}
+		})
+	})
+	return nil
+}
+
+func (s *system) openInflux(ctx context.Context) error {
+	url, token := s.InfluxURL, s.InfluxToken.Reveal()
+	if s.EmbeddedInflux() {
+		s.say.step("启动 InfluxDB", "starting InfluxDB")
+		server, err := influxd.Start(ctx, influxd.Options{
+			Binary: s.InfluxBinary, Dir: filepath.Join(s.Data, "influxdb"), Auth: true, Log: s.log.Named("influxd"),
+		})
+		if err != nil {
+			return fmt.Errorf("influxd: %w", err)
+		}
+		s.stack.Release("influxd", server.Stop)
+		s.stack.Go("influxd supervision", func(ctx context.Context) error {
+			select {
+			case <-ctx.Done():
+				return nil
+			case <-server.Done():
+				return errors.New("the server is gone for good; see influxd's log in the data folder")
+			}
+		})
+		s.health.add("influxd", server.Ready)
+		url, token = server.URL(), server.Token()
+	}
+	client, err := influx.New(influx.Options{
+		URL: url, Token: token, Org: s.InfluxOrg, Database: s.InfluxDatabase, Registry: s.registry, Log: s.log,
+	})
+	if err != nil {
+		return fmt.Errorf("influx: %w", err)
+	}
+	s.stack.Close("influx client", func() error { client.Close(); return nil })
+	s.health.add("influx", client.Ready)
+	s.influx, s.addresses.Influx = client, url
+	if s.Has(config.Ingest) {
+		// An InfluxDB that is away now is no reason not to start: the journal
+		// keeps what comes, and the sink sets up what it finds missing.
+		if err := client.Setup(ctx); err != nil {
+			if errors.Is(err, ingest.ErrUnauthorized) || s.EmbeddedInflux() {
+				return fmt.Errorf("influx: %w", err)
+			}
+			s.log.Warn("setting up InfluxDB; readings wait in the journal", zap.Error(err))
+		}
+	}
+	return nil
+}
+
+func (s *system) openJournal(context.Context) error {
+	var readers []string
+	if s.Has(config.Ingest) {
+		readers = append(readers, "influx")
+	}
+	if s.Has(config.Alerts) {
+		readers = append(readers, alertsReader)
+	}
+	j, err := journal.Open(journal.Options{
+		Dir: filepath.Join(s.Data, "journal"), MaxBytes: s.JournalMaxBytes, Readers: readers, Log: s.log, Metrics: s.metrics,
+	})
+	if err != nil {
+		return fmt.Errorf("journal: %w", err)
+	}
+	s.stack.Close("journal", j.Close)
+	s.health.add("journal", func(context.Context) error { return errors.Join(j.Ready(), j.Health()) })
+	s.journal = j
+	return nil
+}
+
+func (s *system) openBroker(context.Context) error {
+	o := broker.Options{Addr: s.MQTT, Credential: s.registry, Log: s.log.Named("broker"), Registerer: s.metrics}
+	if s.MQTTTLSCert != "" {
+		cert, err := tls.LoadX509KeyPair(s.MQTTTLSCert, s.MQTTTLSKey)
+		if err != nil {
+			return fmt.Errorf("mqtt-tls-cert: %w", err)
+		}
+		o.TLS = &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{cert}}
+	}
+	b, err := broker.New(o)
+	if err != nil {
+		return fmt.Errorf("mqtt: %w", err)
+	}
+	s.broker, s.addresses.MQTT = b, b.Addr()
+	return nil
+}
+
+// client is how our own roles reach the broker: the external one with its
+// account, or the embedded one with the service credential.
+func (s *system) client(role string) (url, username, password string, conf *tls.Config, err error) {
+	if !s.EmbeddedBroker() {
+		conf, err = s.externalTLS()
+		return s.MQTTBroker, s.MQTTUsername, s.MQTTPassword.Reveal(), conf, err
+	}
+	_, port, err := net.SplitHostPort(s.broker.Addr())
+	if err != nil {
+		return "", "", "", nil, fmt.Errorf("mqtt: %w", err)
+	}
+	scheme := "tcp"
+	if s.MQTTTLSCert != "" {
+		scheme = "ssl"
+		if conf, err = pinned(s.MQTTTLSCert, s.MQTTTLSKey); err != nil {
+			return "", "", "", nil, err
+		}
+	}
+	host := "127.0.0.1"
+	if h, _, err := net.SplitHostPort(s.MQTT); err == nil && net.ParseIP(h) != nil && !net.ParseIP(h).IsUnspecified() {
+		host = h
+	}
+	return scheme + "://" + net.JoinHostPort(host, port), servicePrefix + role, s.registry.serviceSecret, conf, nil
+}
+
+func (s *system) externalTLS() (*tls.Config, error) {
+	if s.MQTTCA == "" {
+		return nil, nil
+	}
+	pem, err := os.ReadFile(s.MQTTCA)
+	if err != nil {
+		return nil, fmt.Errorf("mqtt-ca: %w", err)
+	}
+	roots := x509.NewCertPool()
+	if !roots.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("mqtt-ca: %s holds no PEM certificate", s.MQTTCA)
+	}
+	return &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: roots}, nil
+}
+
+// pinned trusts exactly our own certificate, whatever name stands in it.
+func pinned(certFile, keyFile string) (*tls.Config, error) {
+	own, err := tls.LoadX509KeyPair(certFile, keyFile)
+	if err != nil {
+		return nil, fmt.Errorf("mqtt-tls-cert: %w", err)
+	}
+	return &tls.Config{
+		MinVersion:         tls.VersionTLS12,
+		InsecureSkipVerify: true, //nolint:gosec // VerifyConnection below is stricter than a chain
+		VerifyConnection: func(cs tls.ConnectionState) error {
+			if len(cs.PeerCertificates) == 0 || string(cs.PeerCertificates[0].Raw) != string(own.Certificate[0]) {
+				return errors.New("this is not our own certificate")
+			}
+			return nil
+		},
+	}, nil
+}
+
+func (s *system) startAlerts(context.Context) error {
+	rules, err := s.loadRules()
+	if err != nil {
+		return err
+	}
+	url, username, password, conf, err := s.client("notify")
+	if err != nil {
+		return err
+	}
+	s.notifier, err = notifymqtt.New(notifymqtt.Options{
+		URL: url, Username: username, Password: password, TLS: conf, ClientID: s.clientID() + "-notify", Log: s.log.Named("notify"),
+	})
+	if err != nil {
+		return fmt.Errorf("notify: %w", err)
+	}
+	s.health.add("notify", func(context.Context) error { return s.notifier.Ready() })
+	s.dispatch, err = dispatch.New(dispatch.Options{
+		Orders: s.store, Roster: s.store, Events: s.store, Lease: s.store, Audit: s.store, Holder: s.holder,
+		Notifiers: []alerts.Notifier{s.notifier}, Log: s.log.Named("dispatch"), Registerer: s.metrics,
+	})
+	if err != nil {
+		return fmt.Errorf("dispatch: %w", err)
+	}
+	s.health.add("dispatch", func(context.Context) error { return s.dispatch.Ready() })
+	feed := journalFeed{journal: s.journal, name: "journal:" + s.clientID()}
+	judge, err := engine.New(engine.Options{
+		Feed: feed, Roster: s.store, Alerts: s.store, Orders: s.store, Warnings: s.store, Rules: rules,
+		Answers: s.dispatch.Answer, Lease: s.store, Holder: s.holder, Demo: s.Demo,
+		Nudge: func() {
+			s.dispatch.Nudge()
+			s.nudgeAPI()
+		},
+		Log: s.log.Named("engine"), Registerer: s.metrics,
+	})
+	if err != nil {
+		return fmt.Errorf("engine: %w", err)
+	}
+	s.health.add("engine", func(context.Context) error { return judge.Ready() })
+	s.stack.Go("notify", s.notifier.Run)
+	s.stack.Go("dispatch", s.dispatch.Run)
+	s.stack.Go("engine", judge.Run)
+	return nil
+}
+
+func (s *system) loadRules() (alerts.RuleSet, error) {
+	raw, name := alerts.DefaultRules(), "the rules that come with firewatch"
+	switch {
+	case s.Rules != "":
+		file, err := os.ReadFile(s.Rules)
+		if err != nil {
+			return alerts.RuleSet{}, fmt.Errorf("rules: %w", err)
+		}
+		raw, name = file, s.Rules
+	case s.Demo:
+		raw, name = alerts.DemoRules(), "the rules of the demo"
+	}
+	rules, err := alerts.ParseRules(raw)
+	if err != nil {
+		return alerts.RuleSet{}, fmt.Errorf("rules: %s: %w", name, err)
+	}
+	return rules, nil
+}
+
+func (s *system) startIngest(ctx context.Context) error {
+	q, err := quarantine.Open(quarantine.Options{Dir: filepath.Join(s.Data, "quarantine"), Log: s.log, Metrics: s.metrics})
+	if err != nil {
+		return fmt.Errorf("quarantine: %w", err)
+	}
+	s.stack.Close("quarantine", q.Close)
+	s.health.add("quarantine", func(context.Context) error { return q.Ready() })
+
+	o := ingest.Options{}
+	o.Intake, err = ingest.NewIntake(ingest.IntakeOptions{Journal: s.journal, Quarantine: q, Log: s.log.Named("intake"), Metrics: s.metrics})
+	if err != nil {
+		return fmt.Errorf("intake: %w", err)
+	}
+	s.health.add("intake", func(context.Context) error { return o.Intake.Ready() })
+	if s.Has(config.Ingest) {
+		o.Drain, err = ingest.NewDrain(ingest.DrainOptions{
+			Journal: s.journal, Sink: s.influx, Quarantine: q, QuarantineLog: s.influx, CountsEvery: 5 * time.Second,
+			Log: s.log.Named("drain"), Metrics: s.metrics,
+		})
+		if err != nil {
+			return fmt.Errorf("drain: %w", err)
+		}
+		s.health.add("drain", func(context.Context) error { return o.Drain.Ready() })
+	}
+	if s.broker != nil {
+		o.Sources = append(o.Sources, s.broker)
+	} else {
+		url, username, password, conf, err := s.client("ingest")
+		if err != nil {
+			return err
+		}
+		source, err := mqtt.New(mqtt.Options{
+			URL: url, Username: username, Password: password, TLS: conf, ClientID: s.clientID(), Group: s.MQTTGroup, Log: s.log.Named("mqtt"),
+		})
+		if err != nil {
+			return fmt.Errorf("mqtt: %w", err)
+		}
+		s.health.add("mqtt", func(context.Context) error { return source.Ready() })
+		o.Sources = append(o.Sources, source)
+	}
+	role, err := ingest.New(o)
+	if err != nil {
+		return fmt.Errorf("ingest: %w", err)
+	}
+	s.stack.Go("ingest", role.Run)
+	return nil
+}
+
+func (s *system) startAPI(ctx context.Context) error {
+	files, built := console.FS()
+	if !built {
+		s.log.Warn("the console was not built; run make build")
+	}
+	server, err := api.New(api.Options{
+		Roster: s.store, Accounts: s.store, Alerts: s.store, Orders: s.store, Warnings: s.store, Events: s.store, Audit: s.store,
+		History: s.influx, Console: files, Policy: alerts.DefaultPolicy(), Health: s.health.checks,
+		Nudge: func() {
+			if s.dispatch != nil {
+				s.dispatch.Nudge()
+			}
+		},
+		Gatherer: s.metrics, Registerer: s.metrics, Log: s.log.Named("api"),
+		SecureCookies: s.HTTPTLSCert != "", Version: Version(),
+	})
+	if err != nil {
+		return fmt.Errorf("api: %w", err)
+	}
+	s.api = server
+	l, err := new(net.ListenConfig).Listen(ctx, "tcp", s.HTTP)
+	if err != nil {
+		return fmt.Errorf("http: %w", err)
+	}
+	web := server.HTTPServer()
+	serve := func() error { return web.Serve(l) }
+	scheme := "http"
+	if s.HTTPTLSCert != "" {
+		scheme = "https"
+		serve = func() error { return web.ServeTLS(l, s.HTTPTLSCert, s.HTTPTLSKey) }
+	}
+	s.addresses.HTTP = scheme + "://" + l.Addr().String()
+	s.stack.Go("api", func(ctx context.Context) error {
+		context.AfterFunc(ctx, func() {
+			server.Close() // ends the event streams, or Shutdown would wait for them
+			stop, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+			defer cancel()
+			if err := web.Shutdown(stop); err != nil {
+				_ = web.Close() // those that still hang
+			}
+		})
+		if err := serve(); !errors.Is(err, http.ErrServerClosed) {
+			return err
+		}
+		return nil
+	})
+	return nil
+}
+
+func (s *system) nudgeAPI() {
+	if s.api != nil {
+		s.api.Nudge()
+	}
+}
+
+// clientID names this process at the broker; it must be the same after a
+// restart.
+func (s *system) clientID() string {
+	if s.MQTTClientID != "" {
+		return s.MQTTClientID
+	}
+	return "firewatch-" + strings.Join(s.Roles, "-")
+}
+
+func holderName() string {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "unknown"
+	}
+	return fmt.Sprintf("%s-%d-%s", host, os.Getpid(), rand.Text()[:6])
+}
