@@ -82,9 +82,9 @@ func (e *env) options() Options {
 		Roster: e.store, Accounts: e.store, Alerts: e.store, Orders: e.store, Warnings: e.store, Events: e.store, Audit: e.store,
 		History: e.history, Policy: alerts.DefaultPolicy(), Now: e.time, Version: "1.2.3",
 		Console: fstest.MapFS{
-			"index.html":          {Data: []byte("<!doctype html><title>console</title>" + strings.Repeat(" ", 2000))},
+			"index.html":           {Data: []byte("<!doctype html><title>console</title>" + strings.Repeat(" ", 2000))},
 			"assets/app-1f2e3d.js": {Data: []byte("export{}")},
-			"favicon.png":         {Data: []byte("\x89PNG....")},
+			"favicon.png":          {Data: []byte("\x89PNG....")},
 		},
 		Health: func(context.Context) []Check {
 			e.mu.Lock()

@@ -3,13 +3,17 @@ package v1
 import (
 	"errors"
 	"fmt"
+	"io"
+	"mime"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/gin-gonic/gin"
 
 	"firewatch/alerts"
+	"firewatch/alerts/cap"
 )
 
 // listWarnings pages through the newest warnings, at most maxLimit of them in
@@ -53,4 +57,152 @@ func (a *API) showWarning(c *gin.Context, _ scope) error {
 	return nil
 }
 
-func (a *API) createWarning(c *gin.Context, s scope) error { return errors.New("not yet") }
+// createWarning takes in a CAP document. A warning changes what the rules ask
+// everywhere, so it takes the whole prefecture to post one.
+func (a *API) createWarning(c *gin.Context, s scope) error {
+	if !s.warn() {
+		return &Error{Code: CodeForbidden, Detail: "只有辖区为全市的账号可以录入预警"}
+	}
+	kind, _, err := mime.ParseMediaType(c.ContentType())
+	if err != nil || !slices.Contains([]string{"application/cap+xml", "application/xml", "text/xml"}, kind) {
+		return &Error{Code: CodeMediaType, Detail: "请以 application/cap+xml 发送 CAP 1.2 文档"}
+	}
+	doc, err := io.ReadAll(c.Request.Body)
+	if e := AsError(err); err != nil && e.Code == CodeTooLarge {
+		return e
+	} else if err != nil {
+		return &Error{Code: CodeMalformed, Detail: "文档没有传完", Cause: err}
+	}
+	msg, err := cap.Parse(doc)
+	if err != nil {
+		return capProblem(err)
+	}
+	ctx := c.Request.Context()
+	now := at(a.Now())
+	w := fromCAP(s.roster, msg)
+	w.ID, w.Received, w.Raw = alerts.NewID("wa", now), now, doc
+	saved, created, err := a.Warnings.SaveWarning(ctx, w, []alerts.Event{idEvent(alerts.EventWarning, w.ID, "", now)})
+	if err != nil {
+		return fmt.Errorf("saving a warning: %w", err)
+	}
+	status := http.StatusOK
+	if created {
+		status = http.StatusCreated
+		a.audit(ctx, s.user.Username, "warning.create", saved.ID,
+			clip(fmt.Sprintf("%s %s %s,%s", w.Status, w.MsgType, w.Sender, w.Identifier), 300))
+		a.Hub.Nudge()
+	}
+	c.Header("Location", Prefix+"/warnings/"+saved.ID)
+	WriteJSON(c, status, toWarning(saved, now))
+	return nil
+}
+
+func capProblem(err error) error {
+	e := &Error{Code: CodeInvalid, Detail: "不是有效的 CAP 1.2 文档", Cause: err}
+	var faulty *cap.Error
+	if errors.As(err, &faulty) {
+		for _, f := range faulty.Faults {
+			field := f.Element
+			if f.Line > 0 {
+				field = strings.TrimSpace(fmt.Sprintf("line %d %s", f.Line, f.Element))
+			}
+			e.Fields = append(e.Fields, FieldError{field, f.Message})
+		}
+	}
+	return e
+}
+
+// fromCAP turns a message into a warning: one block per area of the roster.
+func fromCAP(r *roster, msg *cap.Alert) alerts.Warning {
+	sum := cap.Summarize(msg)
+	w := alerts.Warning{
+		Identifier: msg.Identifier, Sender: msg.Sender, Sent: at(msg.Sent), Status: msg.Status, MsgType: msg.MsgType,
+		Event: sum.Event, EventCode: sum.EventCode, Issuer: sum.Issuer, Headline: sum.Headline, Text: sum.Text, Measures: sum.Measures,
+	}
+	for _, ref := range msg.References {
+		w.References = append(w.References, alerts.WarningRef{Sender: ref.Sender, Identifier: ref.Identifier, Sent: at(ref.Sent)})
+	}
+	for _, b := range cap.Blocks(msg) {
+		for _, code := range warned(r, b) {
+			w.Blocks = append(w.Blocks, alerts.WarningBlock{
+				Area: code, AreaDesc: b.AreaDesc, Level: severityOf(b.Level), From: at(b.From), To: at(b.To),
+			})
+		}
+	}
+	return w
+}
+
+func severityOf(l cap.Level) alerts.Severity {
+	switch l {
+	case cap.Blue:
+		return alerts.Blue
+	case cap.Yellow:
+		return alerts.Yellow
+	case cap.Orange:
+		return alerts.Orange
+	case cap.Red:
+		return alerts.Red
+	case cap.None:
+	}
+	return alerts.Notice
+}
+
+// warned is the codes of the roster that a block is for, or "" when only a name
+// is known. Rather too many are warned than too few: a province's code stands
+// for the prefecture, that of a township which the roster lacks for its county.
+func warned(r *roster, b cap.Block) (codes []string) {
+	add := func(code string) {
+		if !slices.Contains(codes, code) {
+			codes = append(codes, code)
+		}
+	}
+	for _, code := range b.Codes {
+		_, known := r.areas[code]
+		switch {
+		case known:
+			add(code)
+		case len(code) == 6 && strings.HasSuffix(code, "0000"):
+			for _, top := range r.list {
+				if top.Parent == "" && strings.HasPrefix(top.Code, code[:2]) {
+					add(top.Code)
+				}
+			}
+		case len(code) > 6 && r.areas[code[:6]].Code != "":
+			add(code[:6])
+		}
+	}
+	if len(codes) > 0 {
+		return codes
+	}
+	if len(b.Codes) > 0 { // of somewhere else
+		return b.Codes
+	}
+	for name := range strings.FieldsFuncSeq(b.AreaDesc, func(r rune) bool { return strings.ContainsRune("、，,；; ", r) }) {
+		if code := r.named(name); code != "" {
+			add(code)
+		}
+	}
+	if len(codes) == 0 {
+		return []string{""}
+	}
+	return codes
+}
+
+// named is the code of the one area with that name, alone or after the names of
+// those above it.
+func (r *roster) named(name string) (code string) {
+	for _, x := range r.list {
+		full := ""
+		for _, up := range r.areas.Chain(x.Code) {
+			full = up.Name + full
+			if full != name {
+				continue
+			}
+			if code != "" && code != x.Code {
+				return ""
+			}
+			code = x.Code
+		}
+	}
+	return code
+}
