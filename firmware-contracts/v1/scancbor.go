@@ -181,7 +181,10 @@ func (s *scanner) scalarCBOR(v *value) {
 	case majorUint:
 		v.kind, v.num, v.whole = kindNumber, float64(n), true
 	case majorNegative:
-		v.kind, v.num, v.whole = kindNumber, -1-float64(n), true
+		v.kind, v.num, v.whole = kindNumber, -float64(n+1), true
+		if n == math.MaxUint64 {
+			v.num = -(1 << 64)
+		}
 	case majorTag:
 		s.taggedCBOR()
 		v.kind = kindOther
