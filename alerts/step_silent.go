@@ -49,12 +49,7 @@ func stepSilent(now time.Time, rule *Rule, st SubjectState, in Input, ctx *Conte
 		st.Revision++
 	}
 	limit, base := rule.Silent.limit(d)
-	last := st.Through
-	for _, t := range []time.Time{st.Memory.Known, ctx.Listening} {
-		if t.After(last) {
-			last = t
-		}
-	}
+	last := aliveAt(&st, ctx)
 	if now.Before(last.Add(limit)) {
 		if st.State == Pending || st.State == Firing {
 			return silenceOver(now, st, "恢复上报："+clock(now, st.Through)+" 有新的测量")
@@ -102,6 +97,28 @@ func stepSilent(now time.Time, rule *Rule, st SubjectState, in Input, ctx *Conte
 	st.open(Episode{ID: a.ID, From: a.Measured, To: now, Open: true, Alert: a})
 	st.set(Firing, now)
 	return st, []Finding{{Kind: Raised, Alert: a}}
+}
+
+// aliveAt is when the device was last known to be alive, or began to count.
+func aliveAt(st *SubjectState, ctx *Context) time.Time {
+	last := st.Through
+	for _, t := range [2]time.Time{st.Memory.Known, ctx.Listening} {
+		if t.After(last) {
+			last = t
+		}
+	}
+	return last
+}
+
+// AliveUntil is the time before which a tick of device_silent would find
+// nothing; zero while something is the matter, or nothing is expected.
+func (r *Rule) AliveUntil(st *SubjectState, ctx *Context) time.Time {
+	d := ctx.Device
+	if d == nil || d.Expect <= 0 || d.Disabled || st.State != "" || st.Memory.Known.IsZero() {
+		return time.Time{}
+	}
+	limit, _ := r.Silent.limit(d)
+	return aliveAt(st, ctx).Add(limit)
 }
 
 func (s *SilentRule) limit(d *Device) (time.Duration, Severity) {

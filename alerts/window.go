@@ -116,6 +116,7 @@ func (w *Window) insert(s sample) (in *[]sample, at int, fresh bool) {
 			return &w.live, i, false
 		}
 	}
+	w.forget(&s)
 	list := *in
 	at = len(list)
 	for at > 0 && list[at-1].measured > s.measured {
@@ -136,6 +137,19 @@ func (w *Window) insert(s sample) (in *[]sample, at int, fresh bool) {
 	}
 	*in = slices.Insert(list, at, s)
 	return in, at, true
+}
+
+// forget lets go of what the time has passed: the older half of the live window
+// once none of it can be looked at any more, and late samples that came hours
+// ago.
+func (w *Window) forget(s *sample) {
+	span := WindowSpan.Milliseconds()
+	if half := len(w.live) / 2; half >= 16 && w.live[half-1].measured <= s.measured-2*span {
+		w.live = append(w.live[:0], w.live[half:]...)
+	}
+	if n := len(w.late); n > 0 && w.late[n-1].received <= s.received-4*span {
+		w.late = nil
+	}
 }
 
 // baseline is the median temperature over the span before the sample at i, the

@@ -1,0 +1,351 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/zap"
+
+	"firewatch/alerts"
+	contract "firewatch/firmware-contracts"
+)
+
+// bench is one tenure of the engine: everything it has in memory from taking
+// the lease to losing it. One goroutine works at it.
+type bench struct {
+	*Engine
+	rules []alerts.Rule
+	owned time.Time // until when the lease is surely ours
+
+	areas    alerts.Areas
+	teams    []alerts.Team
+	roster   int64               // version
+	near     []alerts.Neighbours // by index of the rule
+	judgedBy [contract.Status + 1]prometheus.Counter
+	demo     bool
+	subjects map[contract.DeviceID]*subject
+	order    []*subject // by id
+	cells    map[cell][]*subject
+	outages  map[outageKey]*alerts.SubjectState
+
+	seasons    *alerts.SeasonTable
+	seasonsAt  time.Time
+	warnings   []alerts.Warning
+	warnKnown  bool
+	around     map[string]alerts.Surroundings // by township code
+	listening  time.Time
+	followed   time.Time // until when the feed was followed before this tenure
+	listenRow  time.Time // when its row was last saved
+	pos        uint64    // judged, in memory
+	savedPos   uint64
+	behind     bool // older input waits: time-driven rules must not judge yet
+	reading    atomic.Int64
+	released   time.Time
+	pend       pending
+	wanting    map[string]want
+	ordersNext time.Time
+	ordersWait backoff
+}
+
+// subject is a device with what each rule knows about it.
+type subject struct {
+	id       contract.DeviceID
+	county   string
+	ctx      alerts.Context
+	states   []*alerts.SubjectState // by index of the rule; nil: nothing known
+	lazy     []bool                 // by index: Through has moved on since it was saved
+	strange  bool                   // not in the roster
+	disabled bool
+	// aliveUntil spares ticks: no silence can be found before it. It is a lower
+	// bound, for news only moves the deadline on.
+	aliveUntil []time.Time // by index of the rule
+}
+
+type outageKey struct {
+	rule   int
+	county string
+}
+
+// want is an alert that asks for an order.
+type want struct {
+	rule  int
+	state *alerts.SubjectState
+}
+
+func newBench(e *Engine, owned time.Time) *bench {
+	b := &bench{
+		Engine: e, rules: e.Rules.Rules, owned: owned, behind: true,
+		subjects: make(map[contract.DeviceID]*subject), outages: make(map[outageKey]*alerts.SubjectState),
+		around: make(map[string]alerts.Surroundings), wanting: make(map[string]want),
+		pend: newPending(),
+	}
+	for i := range b.rules {
+		b.near = append(b.near, neighbours{b, i})
+	}
+	for _, c := range contract.Classes {
+		b.judgedBy[c] = e.met.readings.WithLabelValues(c.String())
+	}
+	return b
+}
+
+func (b *bench) ruleIndex(name string) int {
+	return slices.IndexFunc(b.rules, func(r alerts.Rule) bool { return r.Name == name })
+}
+
+// listenRule names the row that remembers since when, and until when, this
+// feed was followed: a silence while nobody listened is not the devices'.
+const (
+	listenRule    = "engine"
+	listenSubject = "listening"
+	listenGap     = 2 * time.Minute // a restart within it is no break
+	listenEvery   = 15 * time.Second
+)
+
+// load reads rows and fills the windows from the feed.
+func (b *bench) load(ctx context.Context) error {
+	now := b.Now()
+	b.listening, b.followed = now, now
+	if err := b.reload(ctx, now); err != nil {
+		return err
+	}
+	rows, err := b.Alerts.RuleStates(ctx)
+	if err != nil {
+		return fmt.Errorf("reading rule states: %w", err)
+	}
+	for _, row := range rows {
+		if err := b.restore(ctx, now, row); err != nil {
+			return err
+		}
+	}
+	b.sort()
+	b.refresh(now)
+	judged, ok, err := b.Alerts.JudgedPosition(ctx, b.Feed.Name())
+	if err != nil {
+		return fmt.Errorf("reading the judged position: %w", err)
+	}
+	if !ok {
+		judged = 0 // all that the feed has kept was never judged
+	}
+	if b.pos, err = b.warm(ctx, b.Feed.Seek(b.followed.Add(-alerts.WindowSpan)), judged); err != nil {
+		return err
+	}
+	b.savedPos = b.pos
+	for _, s := range b.order { // the surroundings may have changed while nobody judged
+		b.changed(now, s)
+	}
+	return nil
+}
+
+func (b *bench) restore(ctx context.Context, now time.Time, row alerts.RuleState) error {
+	if row.Rule == listenRule {
+		b.followed = row.Through
+		if now.Sub(row.Through) < listenGap {
+			b.listening = row.Since
+		}
+		return nil
+	}
+	i := b.ruleIndex(row.Rule)
+	if i < 0 {
+		return nil // of a rule that is no more; its alerts stand as they are
+	}
+	st, err := alerts.RestoreSubject(row, func(id string) (*alerts.Alert, error) {
+		a, err := b.Alerts.Alert(ctx, id)
+		if errors.Is(err, alerts.ErrNotFound) {
+			return nil, nil
+		}
+		return &a, err
+	})
+	if err != nil {
+		return fmt.Errorf("restoring rule states: %w", err)
+	}
+	kept := &st
+	if county, isArea := cutOutage(row.Subject); isArea {
+		b.outages[outageKey{i, county}] = kept
+	} else {
+		b.subject(contract.DeviceID(row.Subject)).states[i] = kept
+	}
+	for _, a := range st.Alerts() {
+		if b.rules[i].WantsOrder(a) && a.RuleVersion == b.rules[i].Version {
+			b.wanting[a.ID] = want{i, kept}
+		}
+	}
+	return nil
+}
+
+func cutOutage(subject string) (county string, ok bool) {
+	prefix := alerts.OutageSubject("")
+	if len(subject) > len(prefix) && subject[:len(prefix)] == prefix {
+		return subject[len(prefix):], true
+	}
+	return "", false
+}
+
+// warm fills the windows with what was judged before and returns where judging
+// begins. Where the feed ends before that, it has lost or changed its tail:
+// then what it has now is judged.
+func (b *bench) warm(ctx context.Context, from, judged uint64) (uint64, error) {
+	limit := batchLimit
+	for from < judged {
+		rctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+		batch, err := b.Feed.Read(rctx, from, limit)
+		dry := rctx.Err() != nil && ctx.Err() == nil
+		cancel()
+		switch {
+		case dry && err != nil:
+			b.Log.Warn("feed ends before the judged position", zap.Uint64("end", from), zap.Uint64("judged", judged))
+			return from, nil
+		case err != nil:
+			return 0, fmt.Errorf("reading the feed to fill windows: %w", err)
+		case batch.Next > judged && limit > 1:
+			limit /= 2 // what lies beyond must be judged, not only observed
+			continue
+		case batch.Next > judged || batch.Next <= from:
+			return judged, nil
+		}
+		now := b.Now()
+		for i := range batch.Readings {
+			b.judge(now, alerts.Input{Kind: alerts.Observe, Reading: &batch.Readings[i]})
+		}
+		from = batch.Next
+	}
+	return judged, nil
+}
+
+// run judges until ctx ends or the lease is lost.
+func (b *bench) run(ctx context.Context) error {
+	rctx, cancel := context.WithCancel(ctx)
+	batches, done := make(chan alerts.Batch), make(chan struct{})
+	go func() {
+		defer close(done)
+		b.follow(rctx, b.pos, batches)
+	}()
+	defer func() { cancel(); <-done }()
+	tick := time.NewTicker(tickEvery)
+	defer tick.Stop()
+	for {
+		var err error
+		select {
+		case <-ctx.Done():
+			last, stop := context.WithTimeout(context.WithoutCancel(ctx), saveTimeout)
+			defer stop()
+			if b.Now().Before(b.owned) {
+				if err := b.save(last, true); err != nil {
+					return fmt.Errorf("last save: %w", err) // the same work is done again at the next start
+				}
+			}
+			return nil
+		case batch := <-batches:
+			err = b.batch(ctx, batch)
+		case <-tick.C:
+			err = b.tick(ctx)
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// follow reads the feed.
+func (b *bench) follow(ctx context.Context, from uint64, to chan<- alerts.Batch) {
+	wait := backoff{}
+	for ctx.Err() == nil {
+		b.reading.Store(b.Now().UnixNano())
+		batch, err := b.Feed.Read(ctx, from, batchLimit)
+		b.reading.Store(0)
+		if err != nil {
+			if ctx.Err() == nil {
+				b.set(partFeed, fmt.Errorf("reading the feed: %w", err))
+				wait.sleep(ctx)
+			}
+			continue
+		}
+		if wait.next > 0 {
+			wait = backoff{}
+			b.set(partFeed, nil)
+		}
+		select {
+		case to <- batch:
+			from = batch.Next
+		case <-ctx.Done():
+		}
+	}
+}
+
+// batch judges a run of input. What fires is saved at once.
+func (b *bench) batch(ctx context.Context, batch alerts.Batch) error {
+	now := b.Now()
+	for i := range batch.Readings {
+		b.judge(now, alerts.Input{Kind: alerts.Judge, Reading: &batch.Readings[i]})
+	}
+	if n := len(batch.Readings); n > 0 {
+		lag := now.Sub(batch.Readings[n-1].Received)
+		b.met.lag.Set(lag.Seconds())
+		b.behind = lag > 5*time.Second
+	}
+	if b.pend.urgent && len(batch.Answers) > 0 {
+		// An alert does not wait for answers. The position does, so that a crash
+		// brings them again; judging the readings again changes nothing.
+		if err := b.save(ctx, false); err != nil {
+			return err
+		}
+	}
+	for i := range batch.Answers {
+		if err := b.answer(ctx, batch.Answers[i]); err != nil {
+			return err
+		}
+	}
+	b.pos = batch.Next
+	if b.pend.urgent {
+		return b.save(ctx, true)
+	}
+	return nil
+}
+
+// answer hands a team's answer on. One that fails while the store works is
+// poison: after some tries it is logged and left, so that it cannot keep the
+// next SOS waiting.
+func (b *bench) answer(ctx context.Context, a contract.Answer) error {
+	wait := backoff{}
+	for poison := 0; ; {
+		err := b.guard(func() error { return b.Answers(ctx, a) })
+		if err == nil {
+			b.met.answers.WithLabelValues("taken").Inc()
+			return nil
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if errors.Is(err, alerts.ErrNotFound) || errors.Is(err, alerts.ErrConflict) {
+			poison = 3
+		} else if _, _, storeErr := b.Alerts.JudgedPosition(ctx, b.Feed.Name()); storeErr == nil {
+			poison++
+		} else {
+			b.set(partStore, fmt.Errorf("store: %w", storeErr))
+			if err := b.renew(ctx); err != nil {
+				return err
+			}
+		}
+		if poison >= 3 {
+			b.met.answers.WithLabelValues("refused").Inc()
+			b.Log.Warn("answer cannot be taken", zap.Error(err), zap.String("team", string(a.Team)), zap.String("order", a.Order))
+			b.set(partStore, nil)
+			return nil
+		}
+		wait.sleep(ctx)
+	}
+}
+
+// guard turns a panic into an error.
+func (b *bench) guard(f func() error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic: %v", p)
+		}
+	}()
+	return f()
+}

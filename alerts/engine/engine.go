@@ -1,0 +1,205 @@
+// Package engine judges what the feed brings: it reads, asks the rules of
+// package alerts, saves what they find in one transaction with the position,
+// and gives the orders that rules give by themselves.
+//
+// Nothing that is judged rests in memory alone. Rule states and the position
+// are rows; windows are filled again from the feed, which keeps what they span.
+// A crash between any two saves repeats work, and repeating it changes nothing.
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/zap"
+
+	"firewatch/alerts"
+	contract "firewatch/firmware-contracts"
+)
+
+const (
+	leaseName   = "alerts/engine"
+	leaseTTL    = 15 * time.Second
+	batchLimit  = 512
+	tickEvery   = time.Second
+	minBackoff  = 100 * time.Millisecond
+	maxBackoff  = 5 * time.Second
+	saveTimeout = 10 * time.Second
+)
+
+// Options are what an Engine needs.
+type Options struct {
+	Feed     alerts.Feed
+	Roster   alerts.RosterStore
+	Alerts   alerts.AlertStore
+	Orders   alerts.OrderStore
+	Warnings alerts.WarningStore
+	Rules    alerts.RuleSet
+	// Answers takes a team's answer. alerts.ErrNotFound and alerts.ErrConflict
+	// mean that the answer will never fit; anything else is tried again.
+	Answers func(ctx context.Context, a contract.Answer) error
+	Lease   alerts.LeaseStore // nil: this is the only engine
+	Holder  string            // names this process in the lease
+	Nudge   func()            // called after an order was given; may be nil
+	Now     func() time.Time  // nil: time.Now
+	Demo    bool              // mark alerts as 演示 even when the roster does not say so
+
+	Log        *zap.Logger
+	Registerer prometheus.Registerer // nil: metrics are kept, and shown to nobody
+}
+
+// Engine is the judging role.
+type Engine struct {
+	Options
+	met *metrics
+
+	mu   sync.Mutex
+	down map[string]error // by part
+}
+
+// New checks the options.
+func New(o Options) (*Engine, error) {
+	for _, need := range []struct {
+		name    string
+		missing bool
+	}{
+		{"Feed", o.Feed == nil},
+		{"Roster", o.Roster == nil},
+		{"Alerts", o.Alerts == nil},
+		{"Orders", o.Orders == nil},
+		{"Warnings", o.Warnings == nil},
+		{"Rules", len(o.Rules.Rules) == 0},
+		{"Answers", o.Answers == nil},
+		{"Log", o.Log == nil},
+		{"Holder", o.Lease != nil && o.Holder == ""},
+	} {
+		if need.missing {
+			return nil, fmt.Errorf("engine options: %s is missing", need.name)
+		}
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Nudge == nil {
+		o.Nudge = func() {}
+	}
+	met, err := newMetrics(o.Registerer)
+	if err != nil {
+		return nil, fmt.Errorf("engine metrics: %w", err)
+	}
+	return &Engine{Options: o, met: met, down: map[string]error{partStart: errors.New("not started")}}, nil
+}
+
+// Ready says why nothing is judged at present, or nil. An engine that stands by
+// while another holds the lease is ready.
+func (e *Engine) Ready() error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, part := range parts {
+		if err := e.down[part]; err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// The parts that can keep the engine from judging.
+const (
+	partStart = "start"
+	partStore = "store"
+	partFeed  = "feed"
+)
+
+var parts = [...]string{partStart, partStore, partFeed}
+
+// set notes why a part keeps the engine from judging, or nil; what is news is
+// logged.
+func (e *Engine) set(part string, err error) {
+	e.mu.Lock()
+	was := e.down[part]
+	e.down[part] = err
+	e.mu.Unlock()
+	switch {
+	case err != nil && (was == nil || was.Error() != err.Error()):
+		e.Log.Warn("judging stands still", zap.String("part", part), zap.Error(err))
+	case err == nil && was != nil:
+		e.Log.Info("judging goes on", zap.String("part", part))
+	}
+}
+
+var errLeaseLost = errors.New("another engine holds the lease")
+
+// Run judges until ctx ends. It outlives outages of the store and of the feed,
+// during which it judges nothing, says so in Ready, and after which it catches
+// up.
+func (e *Engine) Run(ctx context.Context) error {
+	wait := backoff{}
+	for ctx.Err() == nil {
+		held, until, err := e.acquire(ctx)
+		switch {
+		case err != nil:
+			e.set(partStore, fmt.Errorf("asking for the lease: %w", err))
+			wait.sleep(ctx)
+			continue
+		case !held:
+			e.set(partStore, nil)
+			e.set(partStart, nil)
+			sleep(ctx, leaseTTL/3)
+			continue
+		}
+		b := newBench(e, until)
+		if err := b.load(ctx); err != nil {
+			e.set(partStart, err)
+			wait.sleep(ctx)
+			continue
+		}
+		wait = backoff{}
+		e.set(partStore, nil)
+		e.set(partStart, nil)
+		if err := b.run(ctx); err != nil {
+			e.set(partStart, err)
+			wait.sleep(ctx)
+		}
+	}
+	if e.Lease != nil {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), saveTimeout)
+		defer cancel()
+		if err := e.Lease.ReleaseLease(ctx, leaseName, e.Holder); err != nil {
+			e.Log.Warn("lease not released; it runs out by itself", zap.Error(err))
+		}
+	}
+	e.set(partStart, errors.New("stopped"))
+	return nil
+}
+
+// acquire takes or renews the lease, and until when it is surely ours: a third
+// of its time before it ends, so that a slow save cannot outlive it.
+func (e *Engine) acquire(ctx context.Context) (held bool, until time.Time, err error) {
+	now := e.Now()
+	if e.Lease == nil {
+		return true, now.Add(24 * time.Hour), nil
+	}
+	held, err = e.Lease.AcquireLease(ctx, leaseName, e.Holder, now, leaseTTL)
+	return held, now.Add(leaseTTL * 2 / 3), err
+}
+
+// backoff waits longer each time.
+type backoff struct{ next time.Duration }
+
+func (b *backoff) sleep(ctx context.Context) {
+	b.next = min(max(b.next*2, minBackoff), maxBackoff)
+	sleep(ctx, b.next)
+}
+
+func sleep(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+	case <-t.C:
+	}
+}

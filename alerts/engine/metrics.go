@@ -1,0 +1,48 @@
+package engine
+
+import "github.com/prometheus/client_golang/prometheus"
+
+type metrics struct {
+	readings *prometheus.CounterVec // by class
+	findings *prometheus.CounterVec // by rule and kind
+	unknown  prometheus.Counter
+	panics   *prometheus.CounterVec // by rule
+	answers  *prometheus.CounterVec // by result
+	orders   *prometheus.CounterVec // by result
+	saves    prometheus.Histogram
+	lag      prometheus.Gauge
+}
+
+func newMetrics(reg prometheus.Registerer) (*metrics, error) {
+	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
+		return prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "firewatch", Subsystem: "engine", Name: name, Help: help}, labels)
+	}
+	m := &metrics{
+		readings: counter("readings_total", "Readings judged, by class.", "class"),
+		findings: counter("findings_total", "What rules found, by rule and kind.", "rule", "kind"),
+		unknown: prometheus.NewCounter(prometheus.CounterOpts{
+			Namespace: "firewatch", Subsystem: "engine", Name: "unknown_device_readings_total",
+			Help: "Readings of devices that are not in the roster; not judged, but for SOS.",
+		}),
+		panics:  counter("panics_total", "Readings that a rule could not judge because it panicked, by rule.", "rule"),
+		answers: counter("answers_total", "Answers of teams handed on, by result.", "result"),
+		orders:  counter("orders_total", "Orders that rules asked for, by result.", "result"),
+		saves: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Namespace: "firewatch", Subsystem: "engine", Name: "save_seconds", Help: "Time of one save.",
+			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10},
+		}),
+		lag: prometheus.NewGauge(prometheus.GaugeOpts{
+			Namespace: "firewatch", Subsystem: "engine", Name: "lag_seconds",
+			Help: "Age, by time of receipt, of the newest reading judged when it was judged.",
+		}),
+	}
+	if reg == nil {
+		return m, nil
+	}
+	for _, c := range []prometheus.Collector{m.readings, m.findings, m.unknown, m.panics, m.answers, m.orders, m.saves, m.lag} {
+		if err := reg.Register(c); err != nil {
+			return nil, err
+		}
+	}
+	return m, nil
+}

@@ -1,0 +1,310 @@
+package engine
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"math"
+	"slices"
+	"time"
+
+	"github.com/paulmach/orb"
+	"github.com/paulmach/orb/geo"
+	"go.uber.org/zap"
+
+	"firewatch/alerts"
+	contract "firewatch/firmware-contracts"
+)
+
+const (
+	maxWarnings  = 500
+	seasonsEvery = 5 * time.Second
+	releaseEvery = 10 * time.Second
+	// idle is how long the feed must have had nothing for us to be caught up.
+	idle = time.Second
+)
+
+// tick does what time asks for, and what was put off to it.
+func (b *bench) tick(ctx context.Context) error {
+	now := b.Now()
+	if err := b.renew(ctx); err != nil {
+		return err
+	}
+	if err := b.reload(ctx, now); err != nil {
+		b.set(partStore, err) // the last known roster, seasons and warnings rule on
+	} else {
+		b.set(partStore, nil)
+	}
+	b.refresh(now)
+	if since := b.reading.Load(); since != 0 && now.UnixNano()-since >= int64(idle) {
+		b.behind = false
+	}
+	if !b.behind {
+		b.timed(now)
+	}
+	if err := b.save(ctx, true); err != nil {
+		return err
+	}
+	if now.Sub(b.released) >= releaseEvery {
+		b.released = now
+		if err := b.Feed.Release(min(b.savedPos, b.Feed.Seek(now.Add(-alerts.WindowSpan)))); err != nil {
+			b.Log.Warn("feed not released", zap.Error(err))
+		}
+	}
+	return nil
+}
+
+// timed asks the rules that time drives.
+func (b *bench) timed(now time.Time) {
+	for i := range b.rules {
+		rule := &b.rules[i]
+		switch {
+		case rule.Type == alerts.DeviceSilent:
+			b.silence(now, i)
+		case rule.Timed():
+			for _, s := range b.order {
+				if s.states[i] != nil {
+					b.step(now, i, s, alerts.Input{Kind: alerts.Tick})
+				}
+			}
+		}
+	}
+}
+
+// silence judges counties first, so that an outage holds back the alerts of the
+// devices that it explains.
+func (b *bench) silence(now time.Time, i int) {
+	rule := &b.rules[i]
+	counties := make(map[string]*alerts.Silence)
+	for k := range b.outages {
+		if k.rule == i {
+			counties[k.county] = &alerts.Silence{County: b.county(k.county)}
+		}
+	}
+	for _, s := range b.order {
+		if d := s.ctx.Device; d == nil || d.Expect <= 0 || d.Disabled || s.county == "" {
+			continue
+		}
+		c := counties[s.county]
+		if c == nil {
+			c = &alerts.Silence{County: b.county(s.county)}
+			counties[s.county] = c
+		}
+		switch st := s.states[i]; {
+		case st == nil || now.Before(s.aliveUntil[i]):
+			c.Expected++
+		default:
+			c.Count(now, rule, st)
+		}
+	}
+	for _, code := range slices.Sorted(maps.Keys(counties)) {
+		key := outageKey{i, code}
+		st := b.outages[key]
+		if st == nil {
+			st = &alerts.SubjectState{Rule: rule.Name, Subject: alerts.OutageSubject(code)}
+		}
+		ctx := alerts.Context{Areas: b.areas, Demo: b.demo, Around: b.surroundings(now, code)}
+		next, found := alerts.StepOutage(now, rule, *st, *counties[code], &ctx)
+		if next.Revision == st.Revision {
+			continue
+		}
+		*st = next
+		b.outages[key] = st
+		b.pend.states[st] = i
+		b.note(now, i, st, found)
+	}
+	for _, s := range b.order {
+		if now.Before(s.aliveUntil[i]) {
+			continue
+		}
+		s.ctx.Outage = ""
+		if st := b.outages[outageKey{i, s.county}]; st != nil {
+			s.ctx.Outage = st.Standing()
+		}
+		if s.states[i] != nil || s.ctx.Device != nil && s.ctx.Device.Expect > 0 {
+			b.step(now, i, s, alerts.Input{Kind: alerts.Tick})
+			if st := s.states[i]; st != nil {
+				s.aliveUntil[i] = rule.AliveUntil(st, &s.ctx)
+			}
+		}
+	}
+}
+
+func (b *bench) county(code string) alerts.Area {
+	if a, ok := b.areas[code]; ok {
+		return a
+	}
+	return alerts.Area{Code: code, Name: code, Level: alerts.County}
+}
+
+// reload takes over roster, warnings and seasons when they have changed.
+func (b *bench) reload(ctx context.Context, now time.Time) error {
+	version, demo, err := b.Roster.RosterVersion(ctx)
+	if err != nil {
+		return fmt.Errorf("reading the roster's version: %w", err)
+	}
+	if version != b.roster || b.areas == nil {
+		if err := b.reloadRoster(ctx, version, demo); err != nil {
+			return err
+		}
+	}
+	if b.warnings, err = b.Warnings.Warnings(ctx, now, maxWarnings); err != nil {
+		return fmt.Errorf("reading warnings: %w", err)
+	}
+	b.warnKnown = true
+	if now.Sub(b.seasonsAt) < seasonsEvery {
+		return nil
+	}
+	t, err := b.Warnings.Seasons(ctx, now)
+	switch {
+	case errors.Is(err, alerts.ErrNotFound):
+		b.seasons = nil
+	case err != nil:
+		return fmt.Errorf("reading seasons: %w", err)
+	default:
+		b.seasons = &t
+	}
+	b.seasonsAt = now
+	return nil
+}
+
+func (b *bench) reloadRoster(ctx context.Context, version int64, demo bool) error {
+	areas, err := b.Roster.Areas(ctx)
+	if err != nil {
+		return fmt.Errorf("reading areas: %w", err)
+	}
+	teams, err := b.Roster.Teams(ctx)
+	if err != nil {
+		return fmt.Errorf("reading teams: %w", err)
+	}
+	devices, err := b.Roster.Devices(ctx)
+	if err != nil {
+		return fmt.Errorf("reading devices: %w", err)
+	}
+	b.roster, b.demo, b.areas, b.teams = version, demo || b.Engine.Demo, alerts.IndexAreas(areas), teams
+	b.cells = make(map[cell][]*subject)
+	clear(b.around)
+	for _, s := range b.subjects {
+		s.strange, s.disabled, s.county = true, false, ""
+		clear(s.aliveUntil)
+		s.ctx.Device, s.ctx.Areas, s.ctx.Demo = nil, b.areas, b.demo
+	}
+	for i := range devices {
+		d := &devices[i]
+		s := b.subject(d.ID)
+		s.strange, s.disabled, s.ctx.Device = false, d.Disabled, d
+		for _, up := range b.areas.Chain(d.Area) {
+			if up.Level == alerts.County {
+				s.county = up.Code
+			}
+		}
+		if d.Kind == contract.Sensor && (d.Lat != 0 || d.Lon != 0) {
+			c := cellOf(d.Lat, d.Lon)
+			b.cells[c] = append(b.cells[c], s)
+		}
+	}
+	b.sort()
+	return nil
+}
+
+func (b *bench) sort() {
+	b.order = slices.SortedFunc(maps.Values(b.subjects), func(x, y *subject) int { return cmp.Compare(x.id, y.id) })
+}
+
+// surroundings are an area's at this tick.
+func (b *bench) surroundings(now time.Time, area string) alerts.Surroundings {
+	a, ok := b.around[area]
+	if !ok {
+		a = b.surroundingsNow(now, area)
+		b.around[area] = a
+	}
+	return a
+}
+
+func (b *bench) surroundingsNow(now time.Time, area string) alerts.Surroundings {
+	a := alerts.SurroundingsAt(b.areas, b.seasons, b.warnings, b.Rules.Weather, area, now)
+	a.WarnUnknown = !b.warnKnown
+	return a
+}
+
+// refresh works the surroundings out anew, and has judged again what they are
+// others for.
+func (b *bench) refresh(now time.Time) {
+	same := len(b.around) > 0 // empty: the roster is new
+	for area, was := range b.around {
+		if is := b.surroundingsNow(now, area); is != was {
+			b.around[area], same = is, false
+		}
+	}
+	if same {
+		return
+	}
+	for _, s := range b.order {
+		area := ""
+		if s.ctx.Device != nil {
+			area = s.ctx.Device.Area
+		}
+		around := b.surroundings(now, area)
+		s.ctx.Listening = b.listening
+		if around == s.ctx.Around {
+			continue
+		}
+		s.ctx.Around = around
+		b.changed(now, s)
+	}
+}
+
+// changed has the rules look again at what they know of a device.
+func (b *bench) changed(now time.Time, s *subject) {
+	for i := range b.rules {
+		if s.states[i] != nil && b.rules[i].Type == alerts.SensorFire {
+			b.step(now, i, s, alerts.Input{Kind: alerts.Changed})
+		}
+	}
+}
+
+// cell is a square of the grid in which neighbours are looked up: 0.05°, at
+// Baoding 5.5 by 4.3 km.
+type cell struct{ lat, lon int }
+
+const cellDeg = 0.05
+
+func cellOf(lat, lon float64) cell {
+	return cell{int(math.Floor(lat / cellDeg)), int(math.Floor(lon / cellDeg))}
+}
+
+// neighbours answers for one rule what the sensors around see.
+type neighbours struct {
+	b    *bench
+	rule int
+}
+
+// Suspicions implements alerts.Neighbours.
+func (n neighbours) Suspicions(device contract.DeviceID, at time.Time, within time.Duration, km float64) []alerts.Evidence {
+	self := n.b.subjects[device]
+	if self == nil || self.ctx.Device == nil {
+		return nil
+	}
+	d := self.ctx.Device
+	here, place := cellOf(d.Lat, d.Lon), orb.Point{d.Lon, d.Lat}
+	rows := int(math.Ceil(km / (cellDeg * 111)))
+	cols := int(math.Ceil(km / (cellDeg * 111 * max(0.1, math.Cos(d.Lat*math.Pi/180)))))
+	var out []alerts.Evidence
+	for y := here.lat - rows; y <= here.lat+rows; y++ {
+		for x := here.lon - cols; x <= here.lon+cols; x++ {
+			for _, s := range n.b.cells[cell{y, x}] {
+				st := s.states[n.rule]
+				if s == self || st == nil || s.disabled {
+					continue
+				}
+				if e, ok := st.Suspicion(at, within); ok && geo.DistanceHaversine(place, orb.Point{s.ctx.Device.Lon, s.ctx.Device.Lat}) <= km*1000 {
+					out = append(out, e)
+				}
+			}
+		}
+	}
+	slices.SortFunc(out, func(x, y alerts.Evidence) int { return cmp.Compare(x.Device, y.Device) })
+	return out
+}
