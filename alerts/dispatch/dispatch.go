@@ -221,7 +221,9 @@ func (d *Dispatcher) Run(ctx context.Context) error {
 		d.settle(<-d.finished)
 	}
 	listeners.Wait()
-	d.setProblem(errors.New("stopped"))
+	d.mu.Lock()
+	d.problem = errors.New("stopped")
+	d.mu.Unlock()
 	return d.release(ctx)
 }
 
@@ -295,7 +297,8 @@ func (d *Dispatcher) release(ctx context.Context) error {
 	if !d.leader {
 		return nil
 	}
-	d.setLeader(false)
+	d.leader = false
+	d.metrics.leader.Set(0)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), d.o.Timeout/2)
 	defer cancel()
 	if err := d.o.Lease.ReleaseLease(ctx, LeaseName, d.o.Holder); err != nil {
