@@ -393,6 +393,27 @@ func TestCrashAroundTheOrder(t *testing.T) {
 	}
 }
 
+func TestAnAlertWithoutItsOrderGetsItAfterARestart(t *testing.T) {
+	for _, after := range []bool{false, true} {
+		inBubble(t, func(w *world) {
+			s := &store{Store: w.mem, crashAt: 1, after: after, orders: true}
+			w.start(s)
+			w.pass(time.Second)
+			w.sees("S1", values{smoke: 20, co: 90})
+			if !s.crashed {
+				t.Fatal("no order was tried")
+			}
+			w.stop()
+			w.pass(time.Minute)
+			w.run()
+			w.pass(2 * time.Second) // nothing more comes
+			if a, os := w.only(), w.orders(); len(os) != 1 || a.Order != os[0].ID || w.nudges == 0 && !after {
+				t.Errorf("after the write: %v: %d orders, alert's %q, nudges %d", after, len(os), a.Order, w.nudges)
+			}
+		})
+	}
+}
+
 func TestStoreDownStopsJudgingAndLosesNothing(t *testing.T) {
 	inBubble(t, func(w *world) {
 		w.run()

@@ -103,14 +103,17 @@ type store struct {
 	writes  int
 	crashAt int  // 1: at the first write; 0: never
 	after   bool // the write itself still happens
+	orders  bool // count the writes of orders only
 	crashed bool
 	crash   func()
 }
 
-func (s *store) write(do func() error) error {
+func (s *store) write(order bool, do func() error) error {
 	s.mu.Lock()
-	s.writes++
-	hit := s.writes == s.crashAt
+	if order || !s.orders {
+		s.writes++
+	}
+	hit := s.writes == s.crashAt && (order || !s.orders)
 	if s.crashed || hit && !s.after {
 		s.crashed = true
 		s.mu.Unlock()
@@ -130,11 +133,11 @@ func (s *store) write(do func() error) error {
 }
 
 func (s *store) SaveJudged(ctx context.Context, j alerts.Judged) error {
-	return s.write(func() error { return s.Store.SaveJudged(ctx, j) })
+	return s.write(false, func() error { return s.Store.SaveJudged(ctx, j) })
 }
 
 func (s *store) CreateOrder(ctx context.Context, o alerts.Order, ds []alerts.Delivery, evs []alerts.Event) (saved alerts.Order, created bool, err error) {
-	err = s.write(func() error {
+	err = s.write(true, func() error {
 		var err error
 		saved, created, err = s.Store.CreateOrder(ctx, o, ds, evs)
 		return err
