@@ -61,7 +61,7 @@ func benchStore(b *testing.B, newURL func(testing.TB) string) {
 			must(b, err)
 		}
 	})
-	b.Run("DueDeliveriesOf1000Orders", func(b *testing.B) {
+	b.Run("DueDeliveries128OfAll", func(b *testing.B) {
 		for b.Loop() {
 			_, err := s.DueDeliveries(b.Context(), t0, 128)
 			must(b, err)

@@ -63,7 +63,7 @@ func (s *Store) LastEvent(ctx context.Context) (int64, error) {
 
 // purgeStep bounds how many events one transaction deletes, so that writers
 // never wait long.
-const purgeStep = 5000
+const purgeStep = 2000
 
 // PurgeEvents deletes the oldest events: all but the newest keep, and of those
 // the ones that lie before the first event at or after before (zero: none). It
