@@ -1,0 +1,85 @@
+# firewatch: `make run` shows the system with the sample set, `make test` tests
+# it. Both do all the set-up they need.
+
+INFLUXD_VERSION  := v1.8.3
+GOLANGCI_VERSION := v2.15.0
+GOFUMPT_VERSION  := v0.12.0
+
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+DATA    ?= data/demo
+HTTP    ?= 127.0.0.1:8080
+MQTT    ?= 127.0.0.1:1883
+
+# Tests run the race detector, which needs a C compiler; the program does not.
+GOTEST  := CGO_ENABLED=1 go test -race -count=1 -timeout 10m
+
+export GOFLAGS := -buildvcs=false
+
+.PHONY: help run build console test test-go test-console test-deps lint bench fuzz generate clean
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+
+run: build bin/influxd ## build everything and start it with the sample set of Baoding
+	bin/firewatch up --demo --data $(DATA) --http $(HTTP) --mqtt $(MQTT)
+
+build: console ## bin/firewatch, with the console in it
+	@echo "· 编译 firewatch  building bin/firewatch …"
+	@mkdir -p bin
+	CGO_ENABLED=0 go build -trimpath -ldflags "-X firewatch/cmd/internal/app.version=$(VERSION)" -o bin/firewatch ./cmd/firewatch
+
+bin/influxd: ## the real InfluxDB server, built from its module (about two minutes, once)
+	@echo "· 编译 InfluxDB $(INFLUXD_VERSION)（约两分钟，仅一次）  building influxd, once …"
+	@mkdir -p bin
+	GOBIN=$(CURDIR)/bin GOFLAGS="-mod=mod -buildvcs=false" go install github.com/influxdata/influxdb/cmd/influxd@$(INFLUXD_VERSION)
+
+CONSOLE_SOURCES := $(shell find api/console -path '*/node_modules' -prune -o -path '*/dist' -prune -o -path '*/e2e' -prune -o -type f -print)
+
+console: api/console/dist/index.html ## the web console, built with Node
+
+api/console/node_modules/.package-lock.json: api/console/package-lock.json
+	@echo "· 安装前端依赖  installing the console's packages …"
+	cd api/console && npm ci --no-fund --no-audit
+	@touch $@
+
+api/console/dist/index.html: api/console/node_modules/.package-lock.json $(CONSOLE_SOURCES)
+	@echo "· 编译控制台  building the console …"
+	cd api/console && npm run build
+	@touch $@
+
+test: test-deps test-go test-console ## every test: real brokers, InfluxDB, SQLite, PostgreSQL, browser
+
+test-go: bin/influxd console
+	$(GOTEST) ./...
+
+test-console: build bin/influxd
+	cd api/console && npm run check && npm test && npm run e2e
+	deploy/browser-test
+
+test-deps: ## what the tests need from Debian, when it is missing
+	@deploy/test-deps
+
+bin/golangci-lint:
+	GOBIN=$(CURDIR)/bin GOFLAGS="-mod=mod -buildvcs=false" go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERSION)
+
+bin/gofumpt:
+	GOBIN=$(CURDIR)/bin GOFLAGS="-mod=mod -buildvcs=false" go install mvdan.cc/gofumpt@$(GOFUMPT_VERSION)
+
+lint: bin/golangci-lint bin/gofumpt ## go vet, golangci-lint, gofumpt
+	go vet ./...
+	@out=$$(bin/gofumpt -l $$(git ls-files '*.go')); test -z "$$out" || { echo "gofumpt:"; echo "$$out"; exit 1; }
+	bin/golangci-lint run
+
+generate: ## everything that is generated; leaves no diff
+	cd cmd/internal/sample/gen && npm ci --no-fund --no-audit
+	go generate ./...
+
+bench: bin/influxd ## benchmarks; figures are ratios within one run
+	go test -run '^$$' -bench . -benchmem ./firmware-contracts/... ./ingest/... ./alerts/...
+
+fuzz: ## each fuzz target for a minute
+	@deploy/fuzz 60s
+
+clean: ## what was built; not the data
+	rm -rf bin api/console/node_modules cmd/internal/sample/gen/node_modules
+	find api/console/dist -mindepth 1 ! -name keep -delete

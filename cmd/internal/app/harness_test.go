@@ -1,0 +1,332 @@
+package app
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/zap"
+
+	"firewatch/alerts"
+	"firewatch/alerts/sqlstore"
+	"firewatch/cmd/internal/roster"
+	"firewatch/cmd/internal/sample"
+	contract "firewatch/firmware-contracts"
+)
+
+// patience bounds every wait for something that must happen; a pass never waits
+// for it.
+const patience = 60 * time.Second
+
+// secretOf is the credential of every device and team in these tests.
+const secretOf = "secret-of-the-tests"
+
+const testPassword = "correct horse battery"
+
+// influxBinary is the real server, which make builds.
+func influxBinary(t testing.TB) string {
+	t.Helper()
+	path, err := filepath.Abs("../../../bin/influxd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(path); err != nil {
+		t.Fatalf("the real InfluxDB server is missing: run make bin/influxd: %v", err)
+	}
+	return path
+}
+
+// seed fills the store of a data folder, or at a URL, with the sample set (all
+// credentials alike), an administrator, and the offices of the city and of two
+// counties. Nothing simulated runs.
+func seed(t testing.TB, storeURL string) alerts.Roster {
+	t.Helper()
+	ctx := context.Background()
+	store, err := sqlstore.Open(ctx, sqlstore.Options{URL: storeURL, Log: zap.NewNop()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	if err := store.Migrate(ctx); err != nil {
+		t.Fatal(err)
+	}
+	set := sample.Roster()
+	hash := roster.HashSecret(secretOf)
+	for i := range set.Devices {
+		set.Devices[i].SecretHash = hash
+		set.Devices[i].Expect = 0
+	}
+	for i := range set.Teams {
+		set.Teams[i].SecretHash = hash
+	}
+	if err := store.ReplaceRoster(ctx, set, time.Now().UTC()); err != nil {
+		t.Fatal(err)
+	}
+	for _, u := range []alerts.User{
+		{Username: "admin", Role: alerts.RoleAdmin},
+		{Username: "city", Role: alerts.RoleOffice, Area: sample.City},
+		{Username: "laiyuan", Role: alerts.RoleOffice, Area: "130630"},
+		{Username: "fuping", Role: alerts.RoleOffice, Area: "130624"},
+		{Username: "team-a", Role: alerts.RoleTeam, Team: "T130630101"},
+		{Username: "team-b", Role: alerts.RoleTeam, Team: "T130624101"},
+	} {
+		if err := saveUser(ctx, store, u, testPassword); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return set
+}
+
+func sensorsOf(set alerts.Roster, county string) (out []alerts.Device) {
+	for _, d := range set.Devices {
+		if d.Kind == contract.Sensor && strings.HasPrefix(d.Area, county) {
+			out = append(out, d)
+		}
+	}
+	return out
+}
+
+// up runs firewatch in this process until the test ends.
+type running struct {
+	Addresses
+	out    *lockedBuffer
+	cancel context.CancelFunc
+	done   chan struct{}
+	code   int
+}
+
+func up(t testing.TB, args ...string) *running {
+	t.Helper()
+	r := tryUp(t, args...)
+	if r.HTTP == "" && r.MQTT == "" && r.Influx == "" {
+		t.Fatalf("firewatch did not start: %s", r.out)
+	}
+	return r
+}
+
+func tryUp(t testing.TB, args ...string) *running {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	r := &running{out: &lockedBuffer{}, cancel: cancel, done: make(chan struct{})}
+	ready := make(chan Addresses, 1)
+	args = append([]string{"up", "--influx-binary", influxBinary(t), "--log-level", "warn"}, args...)
+	go func() {
+		defer close(r.done)
+		r.code = Run(ctx, Env{Args: args, Stdout: r.out, Stderr: r.out, Stdin: strings.NewReader(""), Ready: func(a Addresses) { ready <- a }})
+	}()
+	t.Cleanup(func() {
+		r.stop(t)
+		if t.Failed() {
+			t.Logf("firewatch said:\n%s", r.out)
+		}
+	})
+	select {
+	case r.Addresses = <-ready:
+	case <-r.done:
+	case <-time.After(patience):
+		t.Fatalf("firewatch is not ready: %s", r.out)
+	}
+	return r
+}
+
+func (r *running) stop(t testing.TB) {
+	t.Helper()
+	r.cancel()
+	select {
+	case <-r.done:
+	case <-time.After(patience):
+		t.Fatalf("firewatch does not stop: %s", r.out)
+	}
+}
+
+// lockedBuffer is a buffer that several goroutines may write to.
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (b *lockedBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.Write(p)
+}
+
+func (b *lockedBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.String()
+}
+
+// client is somebody who uses the API.
+type client struct {
+	url   string
+	token string
+}
+
+func login1(t testing.TB, url, username, password string) client {
+	t.Helper()
+	c := client{url: url}
+	var s struct{ Token string }
+	c.must(t, http.StatusCreated, "POST", "/sessions", map[string]string{"username": username, "password": password}, &s)
+	c.token = s.Token
+	return c
+}
+
+// do sends a request to the API and returns the status and the body.
+func (c client) do(t testing.TB, method, path string, body any, header ...string) (int, []byte) {
+	t.Helper()
+	var in io.Reader
+	contentType := "application/json"
+	switch b := body.(type) {
+	case nil:
+	case string: // XML
+		in, contentType = strings.NewReader(b), "application/cap+xml"
+	default:
+		raw, err := json.Marshal(b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		in = bytes.NewReader(raw)
+	}
+	req, err := http.NewRequestWithContext(context.Background(), method, c.url+"/api/v1"+path, in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Content-Type", contentType)
+	if c.token != "" {
+		req.Header.Set("Authorization", "Bearer "+c.token)
+	}
+	for i := 0; i+1 < len(header); i += 2 {
+		req.Header.Set(header[i], header[i+1])
+	}
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	raw, err := io.ReadAll(res.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return res.StatusCode, raw
+}
+
+// must sends a request that has to be answered with the status, and reads the
+// answer.
+func (c client) must(t testing.TB, status int, method, path string, body, answer any, header ...string) {
+	t.Helper()
+	got, raw := c.do(t, method, path, body, header...)
+	if got != status {
+		t.Fatalf("%s %s: %d, want %d: %s", method, path, got, status, raw)
+	}
+	if answer != nil {
+		if err := json.Unmarshal(raw, answer); err != nil {
+			t.Fatalf("%s %s: %v in %s", method, path, err, raw)
+		}
+	}
+}
+
+type list[T any] struct {
+	Items []T
+	Next  *string
+}
+
+func items[T any](t testing.TB, c client, path string) []T {
+	t.Helper()
+	var all []T
+	sep := "?"
+	if strings.Contains(path, "?") {
+		sep = "&"
+	}
+	cursor := ""
+	for {
+		var page list[T]
+		c.must(t, http.StatusOK, "GET", path+sep+"limit=1000"+cursor, nil, &page)
+		all = append(all, page.Items...)
+		if page.Next == nil {
+			return all
+		}
+		cursor = "&cursor=" + *page.Next
+	}
+}
+
+// eventually waits until the condition holds.
+func eventually(t testing.TB, what string, ok func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(patience); !ok(); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("waited %s in vain for %s", patience, what)
+		}
+	}
+}
+
+// mosquittoPub publishes with the user's tool, not with ours.
+func mosquittoPub(t testing.TB, addr, username, topic, payload string) {
+	t.Helper()
+	host, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	args := []string{"-h", host, "-p", port, "-q", "1", "-t", topic, "-s"}
+	if username != "" {
+		args = append(args, "-u", username, "-P", secretOf)
+	}
+	cmd := exec.CommandContext(context.Background(), "mosquitto_pub", args...)
+	cmd.Stdin = strings.NewReader(payload)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("mosquitto_pub (apt-get install mosquitto-clients): %v: %s", err, out)
+	}
+}
+
+// reading makes a document of one reading.
+func reading(at time.Time, seq int, fields string) string {
+	return fmt.Sprintf(`{"t":%d,"seq":%d,%s}`, at.UnixMilli(), seq, fields)
+}
+
+// smoke is a fire: smoke and carbon monoxide far above their thresholds.
+const smoke = `"temp_c":31,"rh_pct":18,"smoke_obs_pct_m":14,"co_ppm":85`
+
+type alertView struct {
+	ID, Rule, Device, State, Severity, Summary, Order string
+	LateS                                             float64 `json:"late_s"`
+	Reasons                                           []string
+	Evidence                                          []struct {
+		Field string
+		Value float64
+	}
+}
+
+type orderView struct {
+	ID, Status, Issuer, Alert string
+	Tally                     struct{ Total, Sent, Delivered, Read, Answered, Failed int }
+	Deliveries                []struct {
+		Team, State, Answer string
+		TeamKind            string `json:"team_kind"`
+		Sent                *time.Time
+	}
+	Shortfalls []string
+}
+
+type readingView struct {
+	Measured time.Time
+	Seq      *uint64
+	Values   map[string]float64
+}
+
+// history reads all of a device's readings back through the API.
+func history(t testing.TB, c client, device, class string, from, to time.Time) []readingView {
+	t.Helper()
+	return items[readingView](t, c, fmt.Sprintf("/devices/%s/readings?class=%s&from=%s&to=%s",
+		device, class, from.UTC().Format(time.RFC3339), to.UTC().Format(time.RFC3339)))
+}
