@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"sync"
-	"testing"
 	"time"
 
 	"firewatch/alerts"
@@ -34,8 +33,9 @@ func ids(as []alerts.Alert) []string {
 	return out
 }
 
-var alertTests = map[string]func(*testing.T, Store){
-	"JudgedIsSavedWhole": func(t *testing.T, s Store) {
+var alertTests = map[string]func(check){
+	"JudgedIsSavedWhole": func(t check) {
+		s := t.store
 		states := []alerts.RuleState{
 			{Rule: "silent", Subject: "a", State: alerts.Resolved},
 			{
@@ -56,7 +56,8 @@ var alertTests = map[string]func(*testing.T, Store){
 		}
 		equal(t, "events", types(newEvents(t, s, 0)), []alerts.EventType{alerts.EventAlert})
 	},
-	"PositionIsPerFeedAndStaysWithoutOne": func(t *testing.T, s Store) {
+	"PositionIsPerFeedAndStaysWithoutOne": func(t check) {
+		s := t.store
 		must(t, s.SaveJudged(t.Context(), alerts.Judged{Feed: "a", Position: 7}))
 		must(t, s.SaveJudged(t.Context(), alerts.Judged{Position: 9}))
 		must(t, s.SaveJudged(t.Context(), alerts.Judged{Feed: "a", Position: 8}))
@@ -68,7 +69,8 @@ var alertTests = map[string]func(*testing.T, Store){
 			t.Errorf("unknown feed: %v, %v", ok, err)
 		}
 	},
-	"StatesAreReplacedAndCleared": func(t *testing.T, s Store) {
+	"StatesAreReplacedAndCleared": func(t check) {
+		s := t.store
 		one, two := alerts.RuleState{Rule: "r", Subject: "1", State: alerts.Pending}, alerts.RuleState{Rule: "r", Subject: "2", State: alerts.Pending}
 		must(t, s.SaveJudged(t.Context(), alerts.Judged{States: []alerts.RuleState{one, two}}))
 		two.State, two.Through = alerts.Firing, at(3)
@@ -78,7 +80,8 @@ var alertTests = map[string]func(*testing.T, Store){
 		}))
 		equal(t, "states", got(s.RuleStates(t.Context()))(t), []alerts.RuleState{two})
 	},
-	"LastOfTwoInOneRoundCounts": func(t *testing.T, s Store) {
+	"LastOfTwoInOneRoundCounts": func(t check) {
+		s := t.store
 		first, last := newAlert("al-1", 0), newAlert("al-1", 0)
 		last.Severity = alerts.Red
 		st := alerts.RuleState{Rule: "r", Subject: "1", State: alerts.Pending}
@@ -88,7 +91,8 @@ var alertTests = map[string]func(*testing.T, Store){
 		equal(t, "alert", got(s.Alert(t.Context(), "al-1"))(t), last)
 		equal(t, "states", got(s.RuleStates(t.Context()))(t), []alerts.RuleState{fired})
 	},
-	"RejudgingLeavesAcksAndOrder": func(t *testing.T, s Store) {
+	"RejudgingLeavesAcksAndOrder": func(t check) {
+		s := t.store
 		a := newAlert("al-1", 0)
 		must(t, s.SaveJudged(t.Context(), alerts.Judged{Alerts: []alerts.Alert{a}}))
 		acked := got(s.UpdateAlert(t.Context(), "al-1", func(a *alerts.Alert) ([]alerts.Event, error) {
@@ -103,7 +107,8 @@ var alertTests = map[string]func(*testing.T, Store){
 		equal(t, "alert", got(s.Alert(t.Context(), "al-1"))(t), a)
 		equal(t, "events", len(newEvents(t, s, 0)), 1)
 	},
-	"RefusedChangeChangesNothing": func(t *testing.T, s Store) {
+	"RefusedChangeChangesNothing": func(t check) {
+		s := t.store
 		a := newAlert("al-1", 0)
 		must(t, s.SaveJudged(t.Context(), alerts.Judged{Alerts: []alerts.Alert{a}}))
 		refuse := errors.New("refuse")
@@ -117,7 +122,8 @@ var alertTests = map[string]func(*testing.T, Store){
 		equal(t, "alert", got(s.Alert(t.Context(), "al-1"))(t), a)
 		equal(t, "events", len(newEvents(t, s, 0)), 0)
 	},
-	"UnknownAlertIsNotFound": func(t *testing.T, s Store) {
+	"UnknownAlertIsNotFound": func(t check) {
+		s := t.store
 		if _, err := s.Alert(t.Context(), "al-1"); !errors.Is(err, alerts.ErrNotFound) {
 			t.Errorf("%v, want ErrNotFound", err)
 		}
@@ -129,7 +135,8 @@ var alertTests = map[string]func(*testing.T, Store){
 			t.Errorf("%v, want ErrNotFound", err)
 		}
 	},
-	"AcksOfManyAtOnceAllStay": func(t *testing.T, s Store) {
+	"AcksOfManyAtOnceAllStay": func(t check) {
+		s := t.store
 		must(t, s.SaveJudged(t.Context(), alerts.Judged{Alerts: []alerts.Alert{newAlert("al-1", 0)}}))
 		var wg sync.WaitGroup
 		for i := range 8 {
@@ -145,7 +152,8 @@ var alertTests = map[string]func(*testing.T, Store){
 		wg.Wait()
 		equal(t, "acks", len(got(s.Alert(t.Context(), "al-1"))(t).Acks), 8)
 	},
-	"ListedNewestFirstInPages": func(t *testing.T, s Store) {
+	"ListedNewestFirstInPages": func(t check) {
+		s := t.store
 		// Raised decides, and the id between equals.
 		as := []alerts.Alert{newAlert("al-z", 0), newAlert("al-a", 1), newAlert("al-B", 1), newAlert("al-c", 2), newAlert("al-b", 2)}
 		must(t, s.SaveJudged(t.Context(), alerts.Judged{Alerts: as}))
@@ -162,7 +170,8 @@ var alertTests = map[string]func(*testing.T, Store){
 		}
 		equal(t, "in pages", paged, want)
 	},
-	"ListedByStateDeviceAndArea": func(t *testing.T, s Store) {
+	"ListedByStateDeviceAndArea": func(t check) {
+		s := t.store
 		withRoster(t, s)
 		as := []alerts.Alert{newAlert("al-1", 1), newAlert("al-2", 2), newAlert("al-3", 3), newAlert("al-4", 4)}
 		as[1].State, as[2].Device, as[3].Area = alerts.Resolved, "sensor-2", "130630100"
@@ -185,7 +194,8 @@ var alertTests = map[string]func(*testing.T, Store){
 			equal(t, fmt.Sprintf("%+v", c.q), ids(got(s.Alerts(t.Context(), c.q))(t)), c.want)
 		}
 	},
-	"CancelledJudgementLeavesNothing": func(t *testing.T, s Store) {
+	"CancelledJudgementLeavesNothing": func(t check) {
+		s := t.store
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
 		if err := s.SaveJudged(ctx, alerts.Judged{Feed: "a", Position: 1}); !errors.Is(err, context.Canceled) {

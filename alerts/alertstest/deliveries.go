@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"sync"
-	"testing"
 	"time"
 
 	"firewatch/alerts"
@@ -20,8 +19,9 @@ func answerAt(minutes int) func(*alerts.Delivery, alerts.Order) (alerts.Delivery
 	}
 }
 
-var deliveryTests = map[string]func(*testing.T, Store){
-	"ChangeIsSavedWithAttemptsAndEvents": func(t *testing.T, s Store) {
+var deliveryTests = map[string]func(check){
+	"ChangeIsSavedWithAttemptsAndEvents": func(t check) {
+		s := t.store
 		o := newOrder("or-1", 0)
 		got2(s.CreateOrder(t.Context(), o, deliveriesTo("a", "b"), nil))(t)
 		want := alerts.Delivery{
@@ -48,7 +48,8 @@ var deliveryTests = map[string]func(*testing.T, Store){
 		equal(t, "attempts", got(s.Attempts(t.Context(), "or-1"))(t), append(attempts, third))
 		equal(t, "events", types(newEvents(t, s, 0)), []alerts.EventType{alerts.EventDelivery})
 	},
-	"RefusedChangeChangesNothing": func(t *testing.T, s Store) {
+	"RefusedChangeChangesNothing": func(t check) {
+		s := t.store
 		got2(s.CreateOrder(t.Context(), newOrder("or-1", 0), deliveriesTo("a"), nil))(t)
 		refuse := errors.New("refuse")
 		_, err := s.UpdateDelivery(t.Context(), "or-1", "a", func(d *alerts.Delivery, _ alerts.Order) (alerts.DeliveryChange, error) {
@@ -62,7 +63,8 @@ var deliveryTests = map[string]func(*testing.T, Store){
 		equal(t, "attempts", len(got(s.Attempts(t.Context(), "or-1"))(t)), 0)
 		equal(t, "status", got(s.Order(t.Context(), "or-1"))(t).Status, alerts.OrderOpen)
 	},
-	"UnknownDeliveryIsNotFound": func(t *testing.T, s Store) {
+	"UnknownDeliveryIsNotFound": func(t check) {
+		s := t.store
 		got2(s.CreateOrder(t.Context(), newOrder("or-1", 0), deliveriesTo("a"), nil))(t)
 		for _, c := range []struct {
 			order string
@@ -73,7 +75,8 @@ var deliveryTests = map[string]func(*testing.T, Store){
 			}
 		}
 	},
-	"LastAnswerCompletesTheOrder": func(t *testing.T, s Store) {
+	"LastAnswerCompletesTheOrder": func(t check) {
+		s := t.store
 		got2(s.CreateOrder(t.Context(), newOrder("or-1", 0), deliveriesTo("a", "b"), nil))(t)
 		got(s.UpdateDelivery(t.Context(), "or-1", "a", answerAt(4)))(t)
 		equal(t, "status after one", got(s.Order(t.Context(), "or-1"))(t).Status, alerts.OrderOpen)
@@ -91,7 +94,8 @@ var deliveryTests = map[string]func(*testing.T, Store){
 		equal(t, "completed is not moved", got(s.Order(t.Context(), "or-1"))(t).Completed, at(6))
 		equal(t, "events after completion", types(newEvents(t, s, mark))[2:], []alerts.EventType{alerts.EventDelivery})
 	},
-	"FailedDeliveryKeepsTheOrderOpen": func(t *testing.T, s Store) {
+	"FailedDeliveryKeepsTheOrderOpen": func(t check) {
+		s := t.store
 		got2(s.CreateOrder(t.Context(), newOrder("or-1", 0), deliveriesTo("a", "b"), nil))(t)
 		got(s.UpdateDelivery(t.Context(), "or-1", "a", func(d *alerts.Delivery, _ alerts.Order) (alerts.DeliveryChange, error) {
 			d.State = alerts.DeliveryFailed
@@ -100,7 +104,8 @@ var deliveryTests = map[string]func(*testing.T, Store){
 		got(s.UpdateDelivery(t.Context(), "or-1", "b", answerAt(1)))(t)
 		equal(t, "status", got(s.Order(t.Context(), "or-1"))(t).Status, alerts.OrderOpen)
 	},
-	"AnswerToACancelledOrderIsKept": func(t *testing.T, s Store) {
+	"AnswerToACancelledOrderIsKept": func(t check) {
+		s := t.store
 		o := newOrder("or-1", 0)
 		o.Status = alerts.OrderCancelled
 		got2(s.CreateOrder(t.Context(), o, deliveriesTo("a"), nil))(t)
@@ -108,7 +113,8 @@ var deliveryTests = map[string]func(*testing.T, Store){
 		equal(t, "order", got(s.Order(t.Context(), "or-1"))(t), o)
 		equal(t, "answer", got(s.Deliveries(t.Context(), "or-1"))(t)[0].Answer, contract.Accepted)
 	},
-	"AnswersOfAllAtOnceCompleteTheOrderOnce": func(t *testing.T, s Store) {
+	"AnswersOfAllAtOnceCompleteTheOrderOnce": func(t check) {
+		s := t.store
 		const teams = 24
 		ids := make([]contract.TeamID, teams)
 		for i := range ids {
@@ -136,7 +142,8 @@ var deliveryTests = map[string]func(*testing.T, Store){
 		}
 		equal(t, "order events", n, 1)
 	},
-	"UpdatesOfOneDeliveryDoNotOverwriteEachOther": func(t *testing.T, s Store) {
+	"UpdatesOfOneDeliveryDoNotOverwriteEachOther": func(t check) {
+		s := t.store
 		got2(s.CreateOrder(t.Context(), newOrder("or-1", 0), deliveriesTo("a"), nil))(t)
 		var wg sync.WaitGroup
 		for range 10 {
@@ -155,7 +162,8 @@ var deliveryTests = map[string]func(*testing.T, Store){
 			equal(t, "try", a.Try, i+1)
 		}
 	},
-	"DueAreOfOpenOrdersGravestFirst": func(t *testing.T, s Store) {
+	"DueAreOfOpenOrdersGravestFirst": func(t check) {
+		s := t.store
 		mk := func(id string, level alerts.Severity, status alerts.OrderStatus, next ...time.Time) {
 			o := newOrder(id, 0)
 			o.Level, o.Status = level, status
@@ -181,7 +189,8 @@ var deliveryTests = map[string]func(*testing.T, Store){
 		equal(t, "due, at most 2", key(got(s.DueDeliveries(t.Context(), at(5), 2))(t)), want[:2])
 		equal(t, "due before", key(got(s.DueDeliveries(t.Context(), at(-1), 10))(t)), nil)
 	},
-	"TeamSeesItsOwnNewestFirst": func(t *testing.T, s Store) {
+	"TeamSeesItsOwnNewestFirst": func(t check) {
+		s := t.store
 		got2(s.CreateOrder(t.Context(), newOrder("or-9", 1), deliveriesTo("a", "b"), nil))(t)
 		got2(s.CreateOrder(t.Context(), newOrder("or-8", 2), deliveriesTo("a"), nil))(t)
 		got2(s.CreateOrder(t.Context(), newOrder("or-7", 3), deliveriesTo("b"), nil))(t)
@@ -191,7 +200,8 @@ var deliveryTests = map[string]func(*testing.T, Store){
 		}
 		equal(t, "at most 1", len(got(s.TeamDeliveries(t.Context(), "a", 1))(t)), 1)
 	},
-	"TalliesCountEachStepAndThoseBeyond": func(t *testing.T, s Store) {
+	"TalliesCountEachStepAndThoseBeyond": func(t check) {
+		s := t.store
 		ds := deliveriesTo("a", "b", "c", "d", "e", "f")
 		ds[1].State, ds[1].Sent = alerts.DeliverySent, at(1)
 		ds[2].State, ds[2].Sent, ds[2].Delivered = alerts.DeliveryDelivered, at(1), at(2)

@@ -4,14 +4,14 @@ import (
 	"context"
 	"sync"
 	"sync/atomic"
-	"testing"
 	"time"
 
 	"firewatch/alerts"
 )
 
-var eventTests = map[string]func(*testing.T, Store){
-	"EventsComeBackOldestFirstInPages": func(t *testing.T, s Store) {
+var eventTests = map[string]func(check){
+	"EventsComeBackOldestFirstInPages": func(t check) {
+		s := t.store
 		equal(t, "last of none", lastEvent(t, s), 0)
 		evs := []alerts.Event{event(alerts.EventAlert), {At: at(1), Type: alerts.EventSeason}, event(alerts.EventOrder)}
 		must(t, s.SaveJudged(t.Context(), alerts.Judged{Events: evs}))
@@ -27,7 +27,8 @@ var eventTests = map[string]func(*testing.T, Store){
 		equal(t, "page", got(s.Events(t.Context(), back[0].ID, 1))(t), evs[1:2])
 		equal(t, "after the last", got(s.Events(t.Context(), back[2].ID, 10))(t), nil)
 	},
-	"LowerIDNeverComesLater": func(t *testing.T, s Store) {
+	"LowerIDNeverComesLater": func(t check) {
+		s := t.store
 		const writers, rounds = 6, 20
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
@@ -66,8 +67,9 @@ var eventTests = map[string]func(*testing.T, Store){
 	},
 }
 
-var auditTests = map[string]func(*testing.T, Store){
-	"AuditsComeBackNewestFirst": func(t *testing.T, s Store) {
+var auditTests = map[string]func(check){
+	"AuditsComeBackNewestFirst": func(t check) {
+		s := t.store
 		first := alerts.Audit{At: at(1), Actor: "duty", Action: "order.create", Subject: "or-1", Detail: "待命"}
 		second := alerts.Audit{At: at(0), Actor: "admin", Action: "session.create"}
 		must(t, s.SaveAudit(t.Context(), first))
@@ -77,8 +79,9 @@ var auditTests = map[string]func(*testing.T, Store){
 	},
 }
 
-var leaseTests = map[string]func(*testing.T, Store){
-	"LeaseHasOneHolderUntilItExpires": func(t *testing.T, s Store) {
+var leaseTests = map[string]func(check){
+	"LeaseHasOneHolderUntilItExpires": func(t check) {
+		s := t.store
 		acquire := func(holder string, now time.Time, want bool) {
 			t.Helper()
 			equal(t, holder+" holds", got(s.AcquireLease(t.Context(), "engine", holder, now, 10*time.Second))(t), want)
@@ -91,7 +94,8 @@ var leaseTests = map[string]func(*testing.T, Store){
 		acquire("a", t0.Add(20*time.Second), false)
 		equal(t, "another name", got(s.AcquireLease(t.Context(), "dispatch", "a", t0, time.Second))(t), true)
 	},
-	"ReleaseFreesOnlyOnesOwn": func(t *testing.T, s Store) {
+	"ReleaseFreesOnlyOnesOwn": func(t check) {
+		s := t.store
 		equal(t, "a holds", got(s.AcquireLease(t.Context(), "engine", "a", t0, time.Hour))(t), true)
 		must(t, s.ReleaseLease(t.Context(), "engine", "b"))
 		equal(t, "b holds", got(s.AcquireLease(t.Context(), "engine", "b", t0, time.Hour))(t), false)
@@ -99,7 +103,8 @@ var leaseTests = map[string]func(*testing.T, Store){
 		must(t, s.ReleaseLease(t.Context(), "engine", "a"))
 		equal(t, "b holds then", got(s.AcquireLease(t.Context(), "engine", "b", t0, time.Hour))(t), true)
 	},
-	"OneOfManyGetsIt": func(t *testing.T, s Store) {
+	"OneOfManyGetsIt": func(t check) {
+		s := t.store
 		var wg sync.WaitGroup
 		var holders atomic.Int64
 		for _, holder := range []string{"a", "b", "c", "d", "e", "f"} {

@@ -29,10 +29,10 @@ func deliveriesTo(teams ...contract.TeamID) []alerts.Delivery {
 	return out
 }
 
-func got2[A, B any](a A, b B, err error) func(t *testing.T) (A, B) {
-	return func(t *testing.T) (A, B) {
-		t.Helper()
-		must(t, err)
+func got2[A, B any](a A, b B, err error) func(tb testing.TB) (A, B) {
+	return func(tb testing.TB) (A, B) {
+		tb.Helper()
+		must(tb, err)
 		return a, b
 	}
 }
@@ -45,8 +45,9 @@ func orderIDs(os []alerts.Order) []string {
 	return out
 }
 
-var orderTests = map[string]func(*testing.T, Store){
-	"OrderAndDeliveriesComeBack": func(t *testing.T, s Store) {
+var orderTests = map[string]func(check){
+	"OrderAndDeliveriesComeBack": func(t check) {
+		s := t.store
 		o := newOrder("or-1", 0)
 		ds := deliveriesTo("tw-yizhou", "tw-laiyuan")
 		saved, created := got2(s.CreateOrder(t.Context(), o, ds, []alerts.Event{event(alerts.EventOrder), event(alerts.EventDelivery)}))(t)
@@ -64,7 +65,8 @@ var orderTests = map[string]func(*testing.T, Store){
 			t.Errorf("unknown order: %v, want ErrNotFound", err)
 		}
 	},
-	"SameKeyGivesTheEarlierOrder": func(t *testing.T, s Store) {
+	"SameKeyGivesTheEarlierOrder": func(t check) {
+		s := t.store
 		first := newOrder("or-1", 0)
 		got2(s.CreateOrder(t.Context(), first, deliveriesTo("b", "a"), []alerts.Event{event(alerts.EventOrder)}))(t)
 		again := first
@@ -79,7 +81,8 @@ var orderTests = map[string]func(*testing.T, Store){
 		_, created = got2(s.CreateOrder(t.Context(), other, nil, nil))(t)
 		equal(t, "created by another issuer", created, true)
 	},
-	"SameKeyForAnotherOrderIsAConflict": func(t *testing.T, s Store) {
+	"SameKeyForAnotherOrderIsAConflict": func(t check) {
+		s := t.store
 		got2(s.CreateOrder(t.Context(), newOrder("or-1", 0), deliveriesTo("a", "b"), nil))(t)
 		for name, c := range map[string]struct {
 			change func(*alerts.Order)
@@ -100,7 +103,8 @@ var orderTests = map[string]func(*testing.T, Store){
 			}
 		}
 	},
-	"TakenIDIsAConflict": func(t *testing.T, s Store) {
+	"TakenIDIsAConflict": func(t check) {
+		s := t.store
 		got2(s.CreateOrder(t.Context(), newOrder("or-1", 0), nil, nil))(t)
 		o := newOrder("or-1", 0)
 		o.IdempotencyKey = "other"
@@ -108,7 +112,8 @@ var orderTests = map[string]func(*testing.T, Store){
 			t.Errorf("%v, want ErrConflict", err)
 		}
 	},
-	"ManyPostsAtOnceMakeOneOrder": func(t *testing.T, s Store) {
+	"ManyPostsAtOnceMakeOneOrder": func(t check) {
+		s := t.store
 		const posts = 12
 		var created atomic.Int64
 		var wg sync.WaitGroup
@@ -140,7 +145,8 @@ var orderTests = map[string]func(*testing.T, Store){
 		equal(t, "deliveries", len(got(s.Deliveries(t.Context(), all[0].ID))(t)), 3)
 		equal(t, "events", len(newEvents(t, s, 0)), 1)
 	},
-	"OrderIsSetOnItsAlert": func(t *testing.T, s Store) {
+	"OrderIsSetOnItsAlert": func(t check) {
+		s := t.store
 		a := newAlert("al-1", 0)
 		must(t, s.SaveJudged(t.Context(), alerts.Judged{Alerts: []alerts.Alert{a}}))
 		o := newOrder("or-1", 0)
@@ -149,7 +155,8 @@ var orderTests = map[string]func(*testing.T, Store){
 		a.Order = "or-1"
 		equal(t, "alert", got(s.Alert(t.Context(), "al-1"))(t), a)
 	},
-	"128DeliveriesAreOneOrder": func(t *testing.T, s Store) {
+	"128DeliveriesAreOneOrder": func(t check) {
+		s := t.store
 		teams := make([]contract.TeamID, 128)
 		for i := range teams {
 			teams[i] = contract.TeamID(fmt.Sprintf("team-%03d", i))
@@ -157,7 +164,8 @@ var orderTests = map[string]func(*testing.T, Store){
 		got2(s.CreateOrder(t.Context(), newOrder("or-1", 0), deliveriesTo(teams...), nil))(t)
 		equal(t, "deliveries", len(got(s.Deliveries(t.Context(), "or-1"))(t)), 128)
 	},
-	"ListedNewestFirstInPages": func(t *testing.T, s Store) {
+	"ListedNewestFirstInPages": func(t check) {
+		s := t.store
 		for i, id := range []string{"or-z", "or-a", "or-B", "or-c"} {
 			got2(s.CreateOrder(t.Context(), newOrder(id, i/2), nil, nil))(t)
 		}
@@ -174,7 +182,8 @@ var orderTests = map[string]func(*testing.T, Store){
 		}
 		equal(t, "in pages", paged, want)
 	},
-	"ListedByStatusTeamAndArea": func(t *testing.T, s Store) {
+	"ListedByStatusTeamAndArea": func(t check) {
+		s := t.store
 		withRoster(t, s)
 		cancelled := newOrder("or-3", 3)
 		cancelled.Status = alerts.OrderCancelled

@@ -10,13 +10,15 @@ import (
 	contract "firewatch/firmware-contracts"
 )
 
-var rosterTests = map[string]func(*testing.T, Store){
-	"EmptyAtFirst": func(t *testing.T, s Store) {
+var rosterTests = map[string]func(check){
+	"EmptyAtFirst": func(t check) {
+		s := t.store
 		equal(t, "areas", got(s.Areas(t.Context()))(t), nil)
 		equal(t, "teams", got(s.Teams(t.Context()))(t), nil)
 		equal(t, "devices", got(s.Devices(t.Context()))(t), nil)
 	},
-	"ReplacedRosterComesBackSorted": func(t *testing.T, s Store) {
+	"ReplacedRosterComesBackSorted": func(t check) {
+		s := t.store
 		r := Roster()
 		slices.Reverse(r.Areas)
 		slices.Reverse(r.Teams)
@@ -24,7 +26,8 @@ var rosterTests = map[string]func(*testing.T, Store){
 		must(t, s.ReplaceRoster(t.Context(), r, t0))
 		checkRoster(t, s, Roster())
 	},
-	"ReplacingBumpsVersionAndTells": func(t *testing.T, s Store) {
+	"ReplacingBumpsVersionAndTells": func(t check) {
+		s := t.store
 		v0, demo, err := s.RosterVersion(t.Context())
 		must(t, err)
 		equal(t, "demo", demo, false)
@@ -41,7 +44,8 @@ var rosterTests = map[string]func(*testing.T, Store){
 		equal(t, "events", types(evs), []alerts.EventType{alerts.EventRoster})
 		equal(t, "time of the event", evs[0].At, t0)
 	},
-	"NewRosterDropsWhatItLacks": func(t *testing.T, s Store) {
+	"NewRosterDropsWhatItLacks": func(t check) {
+		s := t.store
 		withRoster(t, s)
 		r := alerts.Roster{Areas: Roster().Areas[:2]}
 		must(t, s.ReplaceRoster(t.Context(), r, t0))
@@ -49,7 +53,8 @@ var rosterTests = map[string]func(*testing.T, Store){
 		withRoster(t, s)
 		checkRosterButSecrets(t, s, Roster())
 	},
-	"SecretIsKeptUnlessGiven": func(t *testing.T, s Store) {
+	"SecretIsKeptUnlessGiven": func(t check) {
+		s := t.store
 		withRoster(t, s)
 		r := Roster()
 		r.Teams[0].SecretHash = ""
@@ -61,7 +66,8 @@ var rosterTests = map[string]func(*testing.T, Store){
 		r.Devices[0].SecretHash = "sha256:s1"
 		checkRoster(t, s, r)
 	},
-	"FaultyRosterChangesNothing": func(t *testing.T, s Store) {
+	"FaultyRosterChangesNothing": func(t check) {
+		s := t.store
 		withRoster(t, s)
 		before, _, err := s.RosterVersion(t.Context())
 		must(t, err)
@@ -83,7 +89,8 @@ var rosterTests = map[string]func(*testing.T, Store){
 		equal(t, "version", after, before)
 		equal(t, "events", len(newEvents(t, s, 0)), 1)
 	},
-	"HistoryOutlivesTheRoster": func(t *testing.T, s Store) {
+	"HistoryOutlivesTheRoster": func(t check) {
+		s := t.store
 		withRoster(t, s)
 		a := newAlert("al-1", 0)
 		must(t, s.SaveJudged(t.Context(), alerts.Judged{Alerts: []alerts.Alert{a}}))
@@ -95,7 +102,8 @@ var rosterTests = map[string]func(*testing.T, Store){
 		equal(t, "deliveries", len(got(s.Deliveries(t.Context(), "or-1"))(t)), 1)
 		got(s.UpdateDelivery(t.Context(), "or-1", "tw-yizhou", answerAt(5)))(t)
 	},
-	"SaveDeviceAddsAndChanges": func(t *testing.T, s Store) {
+	"SaveDeviceAddsAndChanges": func(t check) {
+		s := t.store
 		withRoster(t, s)
 		before, _, err := s.RosterVersion(t.Context())
 		must(t, err)
@@ -116,7 +124,8 @@ var rosterTests = map[string]func(*testing.T, Store){
 		}
 		equal(t, "events", len(newEvents(t, s, 0)), 4)
 	},
-	"CancelledContextChangesNothing": func(t *testing.T, s Store) {
+	"CancelledContextChangesNothing": func(t check) {
+		s := t.store
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
 		if err := s.ReplaceRoster(ctx, Roster(), t0); !errors.Is(err, context.Canceled) {
@@ -129,16 +138,16 @@ var rosterTests = map[string]func(*testing.T, Store){
 	},
 }
 
-func checkRoster(t *testing.T, s Store, want alerts.Roster) {
-	t.Helper()
-	equal(t, "areas", got(s.Areas(t.Context()))(t), want.Areas)
-	equal(t, "teams", got(s.Teams(t.Context()))(t), want.Teams)
-	equal(t, "devices", got(s.Devices(t.Context()))(t), want.Devices)
+func checkRoster(tb testing.TB, s Store, want alerts.Roster) {
+	tb.Helper()
+	equal(tb, "areas", got(s.Areas(tb.Context()))(tb), want.Areas)
+	equal(tb, "teams", got(s.Teams(tb.Context()))(tb), want.Teams)
+	equal(tb, "devices", got(s.Devices(tb.Context()))(tb), want.Devices)
 }
 
-func checkRosterButSecrets(t *testing.T, s Store, want alerts.Roster) {
-	t.Helper()
-	equal(t, "areas", got(s.Areas(t.Context()))(t), want.Areas)
-	equal(t, "teams", len(got(s.Teams(t.Context()))(t)), len(want.Teams))
-	equal(t, "devices", len(got(s.Devices(t.Context()))(t)), len(want.Devices))
+func checkRosterButSecrets(tb testing.TB, s Store, want alerts.Roster) {
+	tb.Helper()
+	equal(tb, "areas", got(s.Areas(tb.Context()))(tb), want.Areas)
+	equal(tb, "teams", len(got(s.Teams(tb.Context()))(tb)), len(want.Teams))
+	equal(tb, "devices", len(got(s.Devices(tb.Context()))(tb)), len(want.Devices))
 }

@@ -31,7 +31,7 @@ func StoreSuite(t *testing.T, open func(t *testing.T) Store) {
 	t.Helper()
 	for _, group := range []struct {
 		name  string
-		tests map[string]func(*testing.T, Store)
+		tests map[string]func(check)
 	}{
 		{"Roster", rosterTests},
 		{"Accounts", accountTests},
@@ -46,10 +46,16 @@ func StoreSuite(t *testing.T, open func(t *testing.T) Store) {
 	} {
 		t.Run(group.name, func(t *testing.T) {
 			for name, test := range group.tests {
-				t.Run(name, func(t *testing.T) { test(t, open(t)) })
+				t.Run(name, func(t *testing.T) { test(check{t, open(t)}) })
 			}
 		})
 	}
+}
+
+// check is one test with its empty store.
+type check struct {
+	*testing.T
+	store Store
 }
 
 // t0 is the time of the tests; stores keep milliseconds.
@@ -90,30 +96,30 @@ func Roster() alerts.Roster {
 	}
 }
 
-func withRoster(t *testing.T, s Store) {
-	t.Helper()
-	must(t, s.ReplaceRoster(t.Context(), Roster(), t0))
+func withRoster(tb testing.TB, s Store) {
+	tb.Helper()
+	must(tb, s.ReplaceRoster(tb.Context(), Roster(), t0))
 }
 
-func must(t *testing.T, err error) {
-	t.Helper()
+func must(tb testing.TB, err error) {
+	tb.Helper()
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 }
 
-func got[T any](v T, err error) func(t *testing.T) T {
-	return func(t *testing.T) T {
-		t.Helper()
-		must(t, err)
+func got[T any](v T, err error) func(tb testing.TB) T {
+	return func(tb testing.TB) T {
+		tb.Helper()
+		must(tb, err)
 		return v
 	}
 }
 
-func equal[T any](t *testing.T, what string, got, want T) {
-	t.Helper()
+func equal[T any](tb testing.TB, what string, got, want T) {
+	tb.Helper()
 	if d := cmp.Diff(want, got, cmpopts.EquateEmpty()); d != "" {
-		t.Errorf("%s (-want +got):\n%s", what, d)
+		tb.Errorf("%s (-want +got):\n%s", what, d)
 	}
 }
 
@@ -122,14 +128,14 @@ func event(typ alerts.EventType) alerts.Event {
 }
 
 // newEvents are the events since the id.
-func newEvents(t *testing.T, s Store, after int64) []alerts.Event {
-	t.Helper()
-	return got(s.Events(t.Context(), after, 1000))(t)
+func newEvents(tb testing.TB, s Store, after int64) []alerts.Event {
+	tb.Helper()
+	return got(s.Events(tb.Context(), after, 1000))(tb)
 }
 
-func lastEvent(t *testing.T, s Store) int64 {
-	t.Helper()
-	return got(s.LastEvent(t.Context()))(t)
+func lastEvent(tb testing.TB, s Store) int64 {
+	tb.Helper()
+	return got(s.LastEvent(tb.Context()))(tb)
 }
 
 func types(evs []alerts.Event) []alerts.EventType {

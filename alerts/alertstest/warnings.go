@@ -27,19 +27,19 @@ func newWarning(id, msgType string, minutes int, refs ...alerts.Warning) alerts.
 	return w
 }
 
-func saveWarning(t *testing.T, s Store, w alerts.Warning) {
-	t.Helper()
-	saved, created := got2(s.SaveWarning(t.Context(), w, []alerts.Event{event(alerts.EventWarning)}))(t)
-	equal(t, "created", created, true)
-	equal(t, "id", saved.ID, w.ID)
+func saveWarning(tb testing.TB, s Store, w alerts.Warning) {
+	tb.Helper()
+	saved, created := got2(s.SaveWarning(tb.Context(), w, []alerts.Event{event(alerts.EventWarning)}))(tb)
+	equal(tb, "created", created, true)
+	equal(tb, "id", saved.ID, w.ID)
 }
 
 // endedBy checks when and by what the warning ended.
-func endedBy(t *testing.T, s Store, w, by alerts.Warning) {
-	t.Helper()
-	back := got(s.Warning(t.Context(), w.ID))(t)
-	equal(t, w.ID+" ended", back.Ended, by.Sent)
-	equal(t, w.ID+" ended by", back.EndedBy, by.Identifier)
+func endedBy(tb testing.TB, s Store, w, by alerts.Warning) {
+	tb.Helper()
+	back := got(s.Warning(tb.Context(), w.ID))(tb)
+	equal(tb, w.ID+" ended", back.Ended, by.Sent)
+	equal(tb, w.ID+" ended by", back.EndedBy, by.Identifier)
 }
 
 func warningIDs(ws []alerts.Warning) []string {
@@ -50,8 +50,9 @@ func warningIDs(ws []alerts.Warning) []string {
 	return out
 }
 
-var warningTests = map[string]func(*testing.T, Store){
-	"WarningComesBack": func(t *testing.T, s Store) {
+var warningTests = map[string]func(check){
+	"WarningComesBack": func(t check) {
+		s := t.store
 		w := newWarning("1", "Alert", 0)
 		saveWarning(t, s, w)
 		equal(t, "warning", got(s.Warning(t.Context(), w.ID))(t), w)
@@ -60,7 +61,8 @@ var warningTests = map[string]func(*testing.T, Store){
 			t.Errorf("unknown warning: %v, want ErrNotFound", err)
 		}
 	},
-	"SameMessageAgainChangesNothing": func(t *testing.T, s Store) {
+	"SameMessageAgainChangesNothing": func(t check) {
+		s := t.store
 		w := newWarning("1", "Alert", 0)
 		saveWarning(t, s, w)
 		again := newWarning("1", "Alert", 0)
@@ -72,7 +74,8 @@ var warningTests = map[string]func(*testing.T, Store){
 		equal(t, "events", len(newEvents(t, s, 0)), 1)
 		equal(t, "warnings", len(got(s.Warnings(t.Context(), time.Time{}, 10))(t)), 1)
 	},
-	"UpdateEndsWhatItRefersTo": func(t *testing.T, s Store) {
+	"UpdateEndsWhatItRefersTo": func(t check) {
+		s := t.store
 		first, other := newWarning("1", "Alert", 0), newWarning("2", "Alert", 0)
 		saveWarning(t, s, first)
 		saveWarning(t, s, other)
@@ -82,7 +85,8 @@ var warningTests = map[string]func(*testing.T, Store){
 		endedBy(t, s, other, alerts.Warning{})
 		equal(t, "update", got(s.Warning(t.Context(), update.ID))(t), update)
 	},
-	"CancelEndsAndIsNeverInForce": func(t *testing.T, s Store) {
+	"CancelEndsAndIsNeverInForce": func(t check) {
+		s := t.store
 		w := newWarning("1", "Alert", 0)
 		saveWarning(t, s, w)
 		c := newWarning("2", "Cancel", 60, w)
@@ -91,7 +95,8 @@ var warningTests = map[string]func(*testing.T, Store){
 		equal(t, "in force before", warningIDs(got(s.Warnings(t.Context(), at(59), 10))(t)), []string{"1"})
 		equal(t, "in force after", warningIDs(got(s.Warnings(t.Context(), at(60), 10))(t)), nil)
 	},
-	"UpdateBeforeItsOriginalEndsIt": func(t *testing.T, s Store) {
+	"UpdateBeforeItsOriginalEndsIt": func(t check) {
+		s := t.store
 		w := newWarning("1", "Alert", 0)
 		update := newWarning("2", "Update", 60, w)
 		saveWarning(t, s, update)
@@ -100,7 +105,8 @@ var warningTests = map[string]func(*testing.T, Store){
 		equal(t, "saved as ended", saved.Ended, update.Sent)
 		endedBy(t, s, w, update)
 	},
-	"EarliestEndCountsInAnyOrder": func(t *testing.T, s Store) {
+	"EarliestEndCountsInAnyOrder": func(t check) {
+		s := t.store
 		w := newWarning("1", "Alert", 0)
 		update, cancel := newWarning("2", "Update", 60, w), newWarning("3", "Cancel", 90, w)
 		for i, order := range [][]alerts.Warning{{w, update, cancel}, {w, cancel, update}, {cancel, w, update}, {cancel, update, w}} {
@@ -116,7 +122,8 @@ var warningTests = map[string]func(*testing.T, Store){
 			endedBy(t, s, alerts.Warning{ID: fmt.Sprintf("%s-%d", w.ID, i)}, update)
 		}
 	},
-	"ReferenceMatchesSenderIdentifierAndTime": func(t *testing.T, s Store) {
+	"ReferenceMatchesSenderIdentifierAndTime": func(t check) {
+		s := t.store
 		w := newWarning("1", "Alert", 0)
 		saveWarning(t, s, w)
 		c := newWarning("2", "Cancel", 60)
@@ -132,7 +139,8 @@ var warningTests = map[string]func(*testing.T, Store){
 		saveWarning(t, s, c)
 		endedBy(t, s, w, c)
 	},
-	"DrillNeverEndsAnActual": func(t *testing.T, s Store) {
+	"DrillNeverEndsAnActual": func(t check) {
+		s := t.store
 		for _, status := range []string{"Exercise", "Test", "System", "Draft"} {
 			w := newWarning("real-"+status, "Alert", 0)
 			saveWarning(t, s, w)
@@ -150,13 +158,15 @@ var warningTests = map[string]func(*testing.T, Store){
 		}
 		equal(t, "in force", len(got(s.Warnings(t.Context(), at(61), 100))(t)), 8)
 	},
-	"AlertWithReferencesEndsNothing": func(t *testing.T, s Store) {
+	"AlertWithReferencesEndsNothing": func(t check) {
+		s := t.store
 		w := newWarning("1", "Alert", 0)
 		saveWarning(t, s, w)
 		saveWarning(t, s, newWarning("2", "Alert", 60, w))
 		endedBy(t, s, w, alerts.Warning{})
 	},
-	"InForceIsByBlockAndStatus": func(t *testing.T, s Store) {
+	"InForceIsByBlockAndStatus": func(t check) {
+		s := t.store
 		w := newWarning("1", "Alert", 0)
 		w.Blocks[1].From, w.Blocks[1].To = at(2*24*60), at(3*24*60)
 		saveWarning(t, s, w)
@@ -181,7 +191,8 @@ var warningTests = map[string]func(*testing.T, Store){
 		equal(t, "all, newest first", warningIDs(got(s.Warnings(t.Context(), time.Time{}, 10))(t)), []string{"3", "2", "1"})
 		equal(t, "newest", warningIDs(got(s.Warnings(t.Context(), time.Time{}, 1))(t)), []string{"3"})
 	},
-	"MessageAndItsUpdateAtOnceSeeEachOther": func(t *testing.T, s Store) {
+	"MessageAndItsUpdateAtOnceSeeEachOther": func(t check) {
+		s := t.store
 		for i := range 10 {
 			w := newWarning(fmt.Sprintf("w%d", i), "Alert", 0)
 			u := newWarning(fmt.Sprintf("u%d", i), "Update", 60, w)
@@ -199,8 +210,9 @@ var warningTests = map[string]func(*testing.T, Store){
 	},
 }
 
-var seasonTests = map[string]func(*testing.T, Store){
-	"TableInForceIsTheLatestEffective": func(t *testing.T, s Store) {
+var seasonTests = map[string]func(check){
+	"TableInForceIsTheLatestEffective": func(t check) {
+		s := t.store
 		if _, err := s.Seasons(t.Context(), t0); !errors.Is(err, alerts.ErrNotFound) {
 			t.Errorf("no table: %v, want ErrNotFound", err)
 		}
@@ -220,7 +232,8 @@ var seasonTests = map[string]func(*testing.T, Store){
 		}
 		equal(t, "events", types(newEvents(t, s, 0)), []alerts.EventType{alerts.EventSeason, alerts.EventSeason})
 	},
-	"VersionNeverChanges": func(t *testing.T, s Store) {
+	"VersionNeverChanges": func(t check) {
+		s := t.store
 		tab := alerts.SeasonTable{Version: "1", Effective: t0, Seasons: []alerts.Season{{Area: "130600", Kind: alerts.Prevention, From: "10-01", To: "05-31"}}}
 		must(t, s.SaveSeasons(t.Context(), tab, t0))
 		must(t, s.SaveSeasons(t.Context(), tab, at(1)))

@@ -30,16 +30,16 @@ func TestCrashChild(t *testing.T) {
 			largeDeliveries(), []alerts.Event{{Type: alerts.EventOrder, Data: idData(id)}}); err != nil {
 			t.Fatal(err)
 		}
-		fmt.Fprintln(os.Stdout, "given", id) //nolint:forbidigo // the parent reads it
+		fmt.Fprintln(os.Stdout, "given", id)
 	}
 }
 
-func testCrash(t *testing.T, newURL func(testing.TB) string) {
-	addr := newURL(t)
+func testCrash(t dialectTest) {
+	addr := t.newURL(t)
 	openMigrated(t, addr)
 	given := map[string]bool{}
 	for round := range 4 {
-		killChild(t, addr, 3+5*round, given)
+		killChild(t.T, addr, 3+5*round, given)
 	}
 
 	s := openMigrated(t, addr)
@@ -90,7 +90,7 @@ func killChild(t *testing.T, addr string, n int, given map[string]bool) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	child := exec.CommandContext(ctx, os.Args[0], "-test.run=^TestCrashChild$") //nolint:gosec // this test
+	child := exec.CommandContext(ctx, os.Args[0], "-test.run=^TestCrashChild$")
 	child.Env = append(os.Environ(), crashEnv+"="+addr)
 	out, err := child.StdoutPipe()
 	must(t, err)

@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-func testMigratingAtOnce(t *testing.T, newURL func(testing.TB) string) {
-	addr := newURL(t)
+func testMigratingAtOnce(t dialectTest) {
+	addr := t.newURL(t)
 	openStore(t, addr)
 	var wg sync.WaitGroup
 	for range 4 {
@@ -28,8 +28,8 @@ func testMigratingAtOnce(t *testing.T, newURL func(testing.TB) string) {
 	must(t, s.Migrate(t.Context()))
 }
 
-func testSchemaMustFit(t *testing.T, newURL func(testing.TB) string) {
-	s := openStore(t, newURL(t))
+func testSchemaMustFit(t dialectTest) {
+	s := openStore(t, t.newURL(t))
 	ms, err := migrations()
 	must(t, err)
 	refused := func(check func() error, want string) {
@@ -73,8 +73,8 @@ func testSchemaMustFit(t *testing.T, newURL func(testing.TB) string) {
 	refused(check, "run firewatch migrate")
 }
 
-func testBrokenMigration(t *testing.T, newURL func(testing.TB) string) {
-	s := openMigrated(t, newURL(t))
+func testBrokenMigration(t dialectTest) {
+	s := openMigrated(t, t.newURL(t))
 	ms, err := migrations()
 	must(t, err)
 	broken := migration{version: len(ms) + 1, name: "broken.sql", text: "CREATE TABLE half (n BIGINT);\nCREATE NONSENSE;\n", checksum: "x"}

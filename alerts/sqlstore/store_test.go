@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -18,10 +19,18 @@ import (
 	"firewatch/alerts/alertstest/pgtest"
 )
 
-// dialectTests run against both databases; newURL names an empty one.
-var dialectTests = map[string]func(t *testing.T, newURL func(testing.TB) string){
-	"Suite": func(t *testing.T, newURL func(testing.TB) string) {
-		alertstest.StoreSuite(t, func(t *testing.T) alertstest.Store { return openMigrated(t, newURL(t)) })
+// dialectTest is one test on one of the databases.
+type dialectTest struct {
+	*testing.T
+	newURL func(testing.TB) string // names an empty database
+}
+
+var dialectTests = map[string]func(dialectTest){
+	"Suite": func(d dialectTest) {
+		alertstest.StoreSuite(d.T, func(t *testing.T) alertstest.Store {
+			t.Helper()
+			return openMigrated(t, d.newURL(t))
+		})
 	},
 	"MigratingAtOnceIsDoneOnce":             testMigratingAtOnce,
 	"SchemaMustFit":                         testSchemaMustFit,
@@ -48,7 +57,7 @@ func TestPostgres(t *testing.T) {
 func runDialect(t *testing.T, newURL func(testing.TB) string) {
 	t.Helper()
 	for name, test := range dialectTests {
-		t.Run(name, func(t *testing.T) { test(t, newURL) })
+		t.Run(name, func(t *testing.T) { test(dialectTest{t, newURL}) })
 	}
 }
 
@@ -59,11 +68,7 @@ func sqliteURL(tb testing.TB) string {
 
 func openStore(tb testing.TB, addr string) *Store {
 	tb.Helper()
-	o := Options{URL: addr}
-	if t, ok := tb.(*testing.T); ok {
-		o.Log = zaptest.NewLogger(t)
-	}
-	s, err := Open(tb.Context(), o)
+	s, err := Open(tb.Context(), Options{URL: addr, Log: zaptest.NewLogger(tb)})
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -93,8 +98,8 @@ func must(tb testing.TB, err error) {
 	}
 }
 
-func testRosterErrors(t *testing.T, newURL func(testing.TB) string) {
-	s := openMigrated(t, newURL(t))
+func testRosterErrors(t dialectTest) {
+	s := openMigrated(t, t.newURL(t))
 	for name, c := range map[string]struct {
 		spoil func(*alerts.Roster)
 		want  []string
@@ -134,8 +139,8 @@ func testRosterErrors(t *testing.T, newURL func(testing.TB) string) {
 	}
 }
 
-func testVanishedArea(t *testing.T, newURL func(testing.TB) string) {
-	s := openMigrated(t, newURL(t))
+func testVanishedArea(t dialectTest) {
+	s := openMigrated(t, t.newURL(t))
 	must(t, s.ReplaceRoster(t.Context(), alertstest.Roster(), t0))
 	must(t, s.SaveJudged(t.Context(), alerts.Judged{Alerts: []alerts.Alert{{ID: "al-1", Area: "130633100", Raised: t0, State: alerts.Firing}}}))
 	_, _, err := s.CreateOrder(t.Context(), alerts.Order{ID: "or-1", Issuer: "duty", Issued: t0},
@@ -162,12 +167,11 @@ func testVanishedArea(t *testing.T, newURL func(testing.TB) string) {
 	}
 }
 
-func testHostileText(t *testing.T, newURL func(testing.TB) string) {
-	s := openMigrated(t, newURL(t))
+func testHostileText(t dialectTest) {
+	s := openMigrated(t, t.newURL(t))
 	bad := "救\x00命\xff'; DROP TABLE alerts; --"
 	want := "救命\uFFFD'; DROP TABLE alerts; --"
-	nan := 0.0
-	nan /= nan
+	nan := math.NaN()
 	must(t, s.SaveJudged(t.Context(), alerts.Judged{
 		Alerts: []alerts.Alert{{
 			ID: "al-1", Raised: t0, Summary: bad, Reasons: []string{bad}, Lat: nan, HasPlace: true,
@@ -178,7 +182,7 @@ func testHostileText(t *testing.T, newURL func(testing.TB) string) {
 	}))
 	a, err := s.Alert(t.Context(), "al-1")
 	must(t, err)
-	if a.Summary != want || a.HasPlace || a.Evidence[0].Value == a.Evidence[0].Value { //nolint:staticcheck // NaN
+	if a.Summary != want || a.HasPlace || !math.IsNaN(a.Evidence[0].Value) {
 		t.Errorf("alert %+v", a)
 	}
 	_, _, err = s.CreateOrder(t.Context(), alerts.Order{ID: "or-1", Issued: t0, Text: bad, Issuer: bad, IdempotencyKey: "k"}, []alerts.Delivery{{Team: "a"}}, nil)
@@ -189,8 +193,8 @@ func testHostileText(t *testing.T, newURL func(testing.TB) string) {
 	}
 }
 
-func testPurge(t *testing.T, newURL func(testing.TB) string) {
-	s := openMigrated(t, newURL(t))
+func testPurge(t dialectTest) {
+	s := openMigrated(t, t.newURL(t))
 	evs := make([]alerts.Event, 5_000)
 	for i := range evs {
 		evs[i] = alerts.Event{At: t0.Add(time.Duration(i) * time.Second), Type: alerts.EventAlert}
@@ -223,8 +227,8 @@ func testPurge(t *testing.T, newURL func(testing.TB) string) {
 }
 
 // A writer that waits for another's transaction gives up when its caller does.
-func testLockedContext(t *testing.T, newURL func(testing.TB) string) {
-	addr := newURL(t)
+func testLockedContext(t dialectTest) {
+	addr := t.newURL(t)
 	holder, waiter := openMigrated(t, addr), openMigrated(t, addr)
 	_, _, err := holder.CreateOrder(t.Context(), alerts.Order{ID: "or-1", Issued: t0}, []alerts.Delivery{{Team: "a"}}, nil)
 	must(t, err)
@@ -250,8 +254,8 @@ func testLockedContext(t *testing.T, newURL func(testing.TB) string) {
 	must(t, err)
 }
 
-func testUnknownAlert(t *testing.T, newURL func(testing.TB) string) {
-	s := openMigrated(t, newURL(t))
+func testUnknownAlert(t dialectTest) {
+	s := openMigrated(t, t.newURL(t))
 	_, _, err := s.CreateOrder(t.Context(), alerts.Order{ID: "or-1", Issued: t0, Alert: "al-1"}, []alerts.Delivery{{Team: "a"}}, nil)
 	if !errors.Is(err, alerts.ErrNotFound) || !strings.Contains(err.Error(), `alert "al-1"`) {
 		t.Errorf("%v, want ErrNotFound", err)
@@ -261,8 +265,8 @@ func testUnknownAlert(t *testing.T, newURL func(testing.TB) string) {
 	}
 }
 
-func testSessionsEnd(t *testing.T, newURL func(testing.TB) string) {
-	s := openMigrated(t, newURL(t))
+func testSessionsEnd(t dialectTest) {
+	s := openMigrated(t, t.newURL(t))
 	u := alerts.User{Username: "duty", PasswordHash: "1"}
 	for name, change := range map[string]func(){
 		"new password": func() { u.PasswordHash += "2" },
@@ -290,8 +294,8 @@ func testSessionsEnd(t *testing.T, newURL func(testing.TB) string) {
 	}
 }
 
-func testLargeRoster(t *testing.T, newURL func(testing.TB) string) {
-	s := openMigrated(t, newURL(t))
+func testLargeRoster(t dialectTest) {
+	s := openMigrated(t, t.newURL(t))
 	must(t, s.ReplaceRoster(t.Context(), alertstest.Roster(), t0))
 	r := largeRoster()
 	must(t, s.ReplaceRoster(t.Context(), r, t0))

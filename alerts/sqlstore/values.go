@@ -31,7 +31,7 @@ func bind(args []any) []any {
 			case reflect.String:
 				args[i] = clean(r.String())
 			case reflect.Uint8:
-				args[i] = int64(r.Uint())
+				args[i] = int64(r.Uint()) //nolint:gosec // eight bits
 			}
 		}
 	}

@@ -114,7 +114,7 @@ func start(ctx context.Context) (_ *Server, err error) {
 	if out, err := mk.CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("running initdb: %w\n%s", err, out)
 	}
-	if s.log, err = os.Create(filepath.Join(dir, "log")); err != nil {
+	if s.log, err = os.Create(filepath.Join(dir, "log")); err != nil { //nolint:gosec // made above
 		return nil, fmt.Errorf("making its log: %w", err)
 	}
 	s.cmd = exec.Command(postgres, "-D", data, "-k", dir, "-c", "listen_addresses=", "-c", "fsync=off", //nolint:gosec,noctx // found above; stop ends it
