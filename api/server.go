@@ -46,7 +46,7 @@ func New(o Options) (*Server, error) {
 		s.hub.Close()
 		return nil, fmt.Errorf("api options: TrustedProxies: %w", err)
 	}
-	s.engine.Use(s.identify, s.record, s.recover, headers)
+	s.engine.Use(s.identify, s.record, s.recover, s.headers)
 
 	v1.New(v1.Deps{
 		Roster: o.Roster, Alerts: o.Alerts, Orders: o.Orders, Warnings: o.Warnings, Events: o.Events, Audit: o.Audit,

@@ -62,7 +62,7 @@ func Verify(hash, password string) (bool, error) {
 	if len(password) > MaxBytes {
 		return false, nil
 	}
-	key := argon2.IDKey([]byte(password), h.salt, h.t, h.m, h.p, uint32(len(h.key)))
+	key := argon2.IDKey([]byte(password), h.salt, h.t, h.m, h.p, uint32(len(h.key))) //nolint:gosec // at most 64
 	return subtle.ConstantTimeCompare(key, h.key) == 1, nil
 }
 
@@ -104,7 +104,7 @@ func parse(hash string) (parsed, error) {
 	if err != nil || len(key) < 16 || len(key) > 64 {
 		return parsed{}, fmt.Errorf("%w: key", ErrHash)
 	}
-	return parsed{m: m, t: t, p: uint8(p), salt: salt, key: key}, nil
+	return parsed{m: m, t: t, p: uint8(p), salt: salt, key: key}, nil //nolint:gosec // at most maxThreads
 }
 
 func clip(s string) string { return s[:min(len(s), 40)] }

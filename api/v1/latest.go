@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+	"golang.org/x/sync/errgroup"
 	"golang.org/x/sync/singleflight"
 
 	"firewatch/alerts"
@@ -101,30 +102,44 @@ func (c *latestCache) degraded() string {
 	return c.last.why
 }
 
-// ask returns the history's errors as they are, for historyFault.
+// ask asks for everything at once. It returns the history's errors as they are,
+// for historyFault.
 func (c *latestCache) ask(ctx context.Context) (*latest, error) {
 	l := &latest{
 		main: map[contract.DeviceID]*contract.Reading{}, status: map[contract.DeviceID]*contract.Reading{},
 		quarantine: map[contract.DeviceID]ingest.QuarantineCount{},
 	}
-	for class, into := range map[contract.Class]map[contract.DeviceID]*contract.Reading{
-		contract.Position: l.main, contract.Environment: l.main, contract.Status: l.status,
-	} {
-		rs, err := c.history.Last(ctx, class)
-		if err != nil {
-			return nil, err
-		}
-		for i := range rs {
-			if old := into[rs[i].Device]; old == nil || old.Measured.Before(rs[i].Measured) {
-				into[rs[i].Device] = &rs[i]
+	classes := []struct {
+		class contract.Class
+		into  map[contract.DeviceID]*contract.Reading
+		found []contract.Reading
+	}{
+		{class: contract.Position, into: l.main}, {class: contract.Environment, into: l.main}, {class: contract.Status, into: l.status},
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	for i := range classes {
+		g.Go(func() (err error) {
+			classes[i].found, err = c.history.Last(ctx, classes[i].class)
+			return err
+		})
+	}
+	var quarantine []ingest.QuarantineCount
+	g.Go(func() (err error) {
+		quarantine, err = c.history.Quarantine(ctx)
+		return err
+	})
+	if err := g.Wait(); err != nil {
+		return nil, err
+	}
+	for _, k := range classes {
+		for i := range k.found {
+			r := &k.found[i]
+			if old := k.into[r.Device]; old == nil || old.Measured.Before(r.Measured) {
+				k.into[r.Device] = r
 			}
 		}
 	}
-	qs, err := c.history.Quarantine(ctx)
-	if err != nil {
-		return nil, err
-	}
-	for _, q := range qs {
+	for _, q := range quarantine {
 		l.quarantine[q.Device] = q
 	}
 	return l, nil

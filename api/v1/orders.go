@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -59,7 +60,19 @@ func (a *API) listOrders(c *gin.Context, s scope) error {
 func (a *API) tallies(ctx context.Context, s scope, os []alerts.Order) (map[string]alerts.Tally, error) {
 	var all []string
 	partly := map[string]alerts.Tally{}
+	if s.user.Role == alerts.RoleTeam {
+		own, err := a.Orders.TeamDeliveries(ctx, s.user.Team, maxLimit)
+		if err != nil {
+			return nil, fmt.Errorf("listing a team's deliveries: %w", err)
+		}
+		for _, d := range own {
+			partly[d.Order] = tally([]alerts.Delivery{d})
+		}
+	}
 	for _, o := range os {
+		if _, known := partly[o.ID]; known {
+			continue
+		}
 		if s.area(o.Area) {
 			all = append(all, o.ID)
 			continue
@@ -77,9 +90,7 @@ func (a *API) tallies(ctx context.Context, s scope, os []alerts.Order) (map[stri
 	if err != nil {
 		return nil, fmt.Errorf("counting deliveries: %w", err)
 	}
-	for id, t := range partly {
-		tallies[id] = t
-	}
+	maps.Copy(tallies, partly)
 	return tallies, nil
 }
 

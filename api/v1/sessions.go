@@ -26,11 +26,11 @@ func (a *API) createSession(c *gin.Context, _ scope) error {
 		return err
 	}
 	ctx := c.Request.Context()
-	c.Set(KeyUser, req.Username)
 	token, l, err := a.Sessions.Login(ctx, req.Username, req.Password, c.ClientIP())
 	if err != nil {
 		return err
 	}
+	c.Set(KeyUser, l.User.Username) // not before: people type passwords into the wrong field
 	r, err := a.roster.get(ctx)
 	if err != nil {
 		return err
