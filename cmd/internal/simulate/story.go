@@ -79,7 +79,7 @@ func newScript(fleet []Member, rng *rand.Rand) *script {
 	if len(candidates) == 0 {
 		candidates = sensors
 	}
-	sc := &script{first: 60*time.Second + rng.N(30*time.Second)}
+	sc := &script{first: 60*time.Second + upTo(rng, 30*time.Second)}
 	best := math.Inf(1)
 	for _, c := range candidates {
 		d := math.Inf(1)
