@@ -225,3 +225,61 @@ func TestWithoutInfluxDBAlertsAndOrdersGoOnAndNothingIsLost(t *testing.T) {
 			len(history(t, city, sensor, "environment", time.Now().Add(-time.Hour), time.Now().Add(time.Minute))) == 4
 	})
 }
+
+func TestNobodyReachesWhatIsNotTheirs(t *testing.T) {
+	data := t.TempDir()
+	seed(t, "sqlite:"+filepath.Join(data, "firewatch.db"))
+	fw := up(t, "--data", data, "--http", "127.0.0.1:0", "--mqtt", "127.0.0.1:0")
+	order := func(c client, status int, key string, targets map[string]any) (o orderView) {
+		t.Helper()
+		c.must(t, status, "POST", "/orders", map[string]any{
+			"kind": "standby", "level": "orange", "text": "待命", "targets": targets,
+		}, &o, "Idempotency-Key", key)
+		return o
+	}
+	laiyuan, fuping := login1(t, fw.HTTP, "laiyuan", testPassword), login1(t, fw.HTTP, "fuping", testPassword)
+	teamA, teamB := login1(t, fw.HTTP, "team-a", testPassword), login1(t, fw.HTTP, "team-b", testPassword)
+
+	// An office of one county cannot order another's teams, by team or by area.
+	order(fuping, http.StatusForbidden, "k1", map[string]any{"teams": []string{"T130630101"}})
+	order(fuping, http.StatusForbidden, "k2", map[string]any{"areas": []string{"130630"}})
+	if n := len(items[orderView](t, login1(t, fw.HTTP, "city", testPassword), "/orders")); n != 0 {
+		t.Fatalf("%d orders were given", n)
+	}
+	own := order(laiyuan, http.StatusCreated, "k3", map[string]any{"teams": []string{"T130630101"}})
+
+	// A team sees its own order, and not another's; nor does another county.
+	teamA.must(t, http.StatusOK, "GET", "/orders/"+own.ID, nil, nil)
+	for _, c := range []client{teamB, fuping} {
+		c.must(t, http.StatusNotFound, "GET", "/orders/"+own.ID, nil, nil)
+		if n := len(items[orderView](t, c, "/orders")); n != 0 {
+			t.Errorf("%d foreign orders are listed", n)
+		}
+		c.must(t, http.StatusNotFound, "POST", "/orders/"+own.ID+"/answers", map[string]string{"answer": "accepted", "team": "T130630101"}, nil)
+	}
+	client{url: fw.HTTP}.must(t, http.StatusUnauthorized, "GET", "/orders/"+own.ID, nil, nil)
+
+	// A device cannot publish as another, nor as a team; a team not as another.
+	for username, topic := range map[string]string{
+		"bd-t-00001":      "fw/v1/trackers/bd-t-00002/positions",
+		"bd-t-00003":      "fw/v1/teams/T130630101/answers",
+		"team:T130624101": "fw/v1/teams/T130630101/answers",
+	} {
+		// Whether the client is told differs between the versions of MQTT.
+		_ = tryMosquittoPub(fw.MQTT, username, topic, fmt.Sprintf(`{"t":%d,"order":%q,"answer":"accepted"}`, time.Now().UnixMilli(), own.ID))
+	}
+	// What comes later through the same journal shows that the earlier had its time.
+	mosquittoPub(t, fw.MQTT, "team:T130630101", "fw/v1/teams/T130630101/answers",
+		fmt.Sprintf(`{"t":%d,"order":%q,"answer":"read"}`, time.Now().UnixMilli(), own.ID))
+	var got orderView
+	eventually(t, "the team's own receipt", func() bool {
+		laiyuan.must(t, http.StatusOK, "GET", "/orders/"+own.ID, nil, &got)
+		return got.Tally.Read == 1
+	})
+	if got.Tally.Answered != 0 {
+		t.Error("somebody answered for the team")
+	}
+	if n := len(history(t, laiyuan, "bd-t-00002", "position", time.Now().Add(-time.Hour), time.Now().Add(time.Hour))); n != 0 {
+		t.Error("somebody published as another device")
+	}
+}

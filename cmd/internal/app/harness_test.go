@@ -274,19 +274,28 @@ func eventually(t testing.TB, what string, ok func() bool) {
 // mosquittoPub publishes with the user's tool, not with ours.
 func mosquittoPub(t testing.TB, addr, username, topic, payload string) {
 	t.Helper()
+	if err := tryMosquittoPub(addr, username, topic, payload); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func tryMosquittoPub(addr, username, topic, payload string) error {
 	host, port, err := net.SplitHostPort(addr)
 	if err != nil {
-		t.Fatal(err)
+		return err
 	}
 	args := []string{"-h", host, "-p", port, "-q", "1", "-t", topic, "-s"}
 	if username != "" {
 		args = append(args, "-u", username, "-P", secretOf)
 	}
-	cmd := exec.CommandContext(context.Background(), "mosquitto_pub", args...)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, "mosquitto_pub", args...)
 	cmd.Stdin = strings.NewReader(payload)
 	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("mosquitto_pub (apt-get install mosquitto-clients): %v: %s", err, out)
+		return fmt.Errorf("mosquitto_pub (apt-get install mosquitto-clients): %w: %s", err, out)
 	}
+	return nil
 }
 
 // reading makes a document of one reading.

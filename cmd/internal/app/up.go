@@ -201,7 +201,7 @@ func (s *system) openInflux(ctx context.Context) error {
 		url, token = server.URL(), server.Token()
 	}
 	client, err := influx.New(influx.Options{
-		URL: url, Token: token, Org: s.InfluxOrg, Database: s.InfluxDatabase, Registry: s.registry, Log: s.log,
+		URL: url, Token: token, Org: s.InfluxOrg, Database: s.InfluxDatabase, Keep: s.InfluxKeep, Registry: s.registry, Log: s.log,
 	})
 	if err != nil {
 		return fmt.Errorf("influx: %w", err)

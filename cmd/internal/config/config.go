@@ -60,6 +60,7 @@ type Config struct {
 	InfluxToken    Secret
 	InfluxOrg      string
 	InfluxDatabase string
+	InfluxKeep     time.Duration // how long readings are kept; 0: for ever
 
 	Store   Secret // URL of the relational store; may hold a password
 	Rules   string // file; empty: the rules that come with firewatch
@@ -148,6 +149,9 @@ func (c *Config) Check() error {
 	}
 	if c.JournalMaxBytes < 64<<20 {
 		bad("journal-max-bytes", "%d; want at least 67108864 (64 MiB)", c.JournalMaxBytes)
+	}
+	if c.InfluxKeep != 0 && c.InfluxKeep < time.Hour {
+		bad("influx-keep", "%s; want at least 1h, or 0 for ever", c.InfluxKeep)
 	}
 	if c.StopTimeout <= 0 {
 		bad("stop-timeout", "%s; want a time above 0", c.StopTimeout)

@@ -44,6 +44,16 @@ func (c *Config) settings() []setting {
 			return nil
 		}}
 	}
+	duration := func(name string, p *time.Duration, help string) setting {
+		return setting{name: name, help: help, show: func() string { return p.String() }, set: func(v string) error {
+			d, err := time.ParseDuration(v)
+			if err != nil {
+				return fmt.Errorf("%q; want a time like 20s or 2160h", v)
+			}
+			*p = d
+			return nil
+		}}
+	}
 	return []setting{
 		{name: "roles", help: "roles of this process, comma-separated: ingest, alerts, api",
 			set: func(v string) error {
@@ -75,6 +85,7 @@ func (c *Config) settings() []setting {
 		secret("influx-token", &c.InfluxToken, "token of InfluxDB, or user:password for 1.8"),
 		str("influx-org", &c.InfluxOrg, "organisation in InfluxDB 2.x"),
 		str("influx-database", &c.InfluxDatabase, "database or bucket in InfluxDB"),
+		duration("influx-keep", &c.InfluxKeep, "how long readings are kept; 0: for ever. Shortening it deletes what is older"),
 		secret("store", &c.Store, "relational store: postgres://… or sqlite:FILE; empty: SQLite in the data folder"),
 		str("rules", &c.Rules, "file of alert rules; empty: those that come with firewatch"),
 		str("seasons", &c.Seasons, "file of fire seasons; empty: those already stored, or the sample"),
@@ -88,16 +99,7 @@ func (c *Config) settings() []setting {
 				return nil
 			},
 			show: func() string { return strconv.FormatInt(c.JournalMaxBytes, 10) }},
-		{name: "stop-timeout", help: "longest time for an orderly stop",
-			set: func(v string) error {
-				d, err := time.ParseDuration(v)
-				if err != nil {
-					return fmt.Errorf("%q; want a time like 20s", v)
-				}
-				c.StopTimeout = d
-				return nil
-			},
-			show: func() string { return c.StopTimeout.String() }},
+		duration("stop-timeout", &c.StopTimeout, "longest time for an orderly stop"),
 	}
 }
 

@@ -1,0 +1,236 @@
+package app
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/zap"
+
+	"firewatch/alerts/sqlstore"
+	"firewatch/api/password"
+	"firewatch/cmd/internal/config"
+	"firewatch/cmd/internal/roster"
+)
+
+func runWith(t testing.TB, stdin string, args ...string) (code int, out string) {
+	t.Helper()
+	var b lockedBuffer
+	code = Run(context.Background(), Env{Args: args, Stdin: strings.NewReader(stdin), Stdout: &b, Stderr: &b})
+	return code, b.String()
+}
+
+func TestCommandLineFaultsAreNamed(t *testing.T) {
+	data := t.TempDir()
+	for _, tt := range []struct {
+		args []string
+		code int
+		want string
+	}{
+		{[]string{}, exitOK, "Usage"},
+		{[]string{"--help"}, exitOK, "simulate"},
+		{[]string{"up", "--help"}, exitOK, "--mqtt-broker"},
+		{[]string{"simulate", "--help"}, exitOK, "-devices"},
+		{[]string{"frobnicate"}, exitUsage, `no command "frobnicate"`},
+		{[]string{"version"}, exitOK, "firewatch "},
+		{[]string{"up", "--nope"}, exitError, "nope"},
+		{[]string{"simulate", "--nope"}, exitUsage, "nope"},
+		{[]string{"simulate", "--mqtt", "127.0.0.1:1"}, exitError, "firewatch up --demo"},
+		{[]string{"simulate", "--story", "flood"}, exitUsage, "--story"},
+		{[]string{"replay"}, exitUsage, "name one file"},
+		{[]string{"replay", "--device", "a b", "x.gpx"}, exitUsage, "--device"},
+		{[]string{"contract", "check"}, exitUsage, "name files"},
+		{[]string{"contract", "check", "--class", "song", "-"}, exitUsage, "--class"},
+		{[]string{"contract", "check", "nowhere.json"}, exitError, "nowhere.json"},
+		{[]string{"roster", "import", "--data", data}, exitUsage, "--from"},
+		{[]string{"roster", "import", "--from", "nowhere", "--data", data}, exitError, "nowhere"},
+		{[]string{"roster", "export", "--data", data}, exitUsage, "--to"},
+		{[]string{"device", "add", "--id", "a/b", "--data", data}, exitUsage, "--id"},
+		{[]string{"device", "add", "--id", "a", "--kind", "drone", "--data", data}, exitUsage, "--kind"},
+		{[]string{"device", "add", "--id", "a", "--area", "1", "--data", data}, exitError, "--area"},
+		{[]string{"check-config", "--log-level", "loud"}, exitError, "log-level"},
+		{[]string{"check-config", "--rules", "nowhere.yaml"}, exitError, "nowhere.yaml"},
+		{[]string{"check-config"}, exitOK, `mqtt: "127.0.0.1:1883"`},
+		{[]string{"migrate", "--data", data}, exitOK, "schema version"},
+	} {
+		code, out := runWith(t, "", tt.args...)
+		if code != tt.code || !strings.Contains(out, tt.want) {
+			t.Errorf("firewatch %s: exit code %d, want %d, and %q in %s", strings.Join(tt.args, " "), code, tt.code, tt.want, out)
+		}
+	}
+}
+
+func TestContractCheckTellsWhatIsWrong(t *testing.T) {
+	good := `{"t":1790000000000,"seq":1,"lat":39.3,"lon":114.7}`
+	if code, out := runWith(t, good, "contract", "check", "--topic", "fw/v1/trackers/a/positions", "-"); code != exitOK {
+		t.Errorf("%d %s", code, out)
+	}
+	bad := strings.Replace(good, "39.3", "139.3", 1)
+	code, out := runWith(t, bad, "contract", "check", "--topic", "fw/v1/trackers/a/positions", "-")
+	if code != exitError || !strings.Contains(out, "lat") || !strings.Contains(out, "139.3") {
+		t.Errorf("%d %s", code, out)
+	}
+}
+
+func TestRosterGoesOutAndComesBack(t *testing.T) {
+	data, files := t.TempDir(), t.TempDir()
+	set := seed(t, "sqlite:"+filepath.Join(data, "firewatch.db"))
+	if code, out := runWith(t, "", "roster", "export", "--to", files, "--data", data); code != exitOK {
+		t.Fatal(out)
+	}
+	for _, name := range []string{"areas.geojson", "teams.csv", "devices.csv"} {
+		raw, err := os.ReadFile(filepath.Join(files, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains(string(raw), "sha256:") || strings.Contains(string(raw), secretOf) {
+			t.Errorf("%s holds secrets", name)
+		}
+	}
+	// A fault changes nothing.
+	devices := filepath.Join(files, "devices.csv")
+	raw, err := os.ReadFile(devices)
+	if err != nil {
+		t.Fatal(err)
+	}
+	broken := strings.Replace(string(raw), "bd-t-00002,", "bd-t-00001,", 1)
+	if broken == string(raw) {
+		t.Fatal("the test did not break the file")
+	}
+	if err := os.WriteFile(devices, []byte(broken), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	code, out := runWith(t, "", "roster", "import", "--from", files, "--data", data)
+	if code != exitError || !strings.Contains(out, "devices.csv:3") || !strings.Contains(out, "bd-t-00001") {
+		t.Errorf("a duplicate: %d %s", code, out)
+	}
+	if err := os.WriteFile(devices, raw, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if code, out := runWith(t, "", "roster", "import", "--from", files, "--data", data); code != exitOK {
+		t.Fatal(out)
+	}
+	store := openTestStore(t, data)
+	got, err := readRoster(t.Context(), store)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(got.Areas) != len(set.Areas) || len(got.Teams) != len(set.Teams) || len(got.Devices) != len(set.Devices) {
+		t.Errorf("%d areas, %d teams, %d devices came back", len(got.Areas), len(got.Teams), len(got.Devices))
+	}
+	for _, d := range got.Devices {
+		if !roster.CheckSecret(d.SecretHash, []byte(secretOf)) {
+			t.Fatalf("%s has lost its credential", d.ID)
+		}
+	}
+}
+
+func openTestStore(t testing.TB, data string) *sqlstore.Store {
+	t.Helper()
+	store, err := sqlstore.Open(t.Context(), sqlstore.Options{URL: "sqlite:" + filepath.Join(data, "firewatch.db"), Log: zap.NewNop()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := store.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return store
+}
+
+func TestDeviceAddAndUserSet(t *testing.T) {
+	data := t.TempDir()
+	seed(t, "sqlite:"+filepath.Join(data, "firewatch.db"))
+	code, out := runWith(t, "", "device", "add", "--id", "mine", "--area", "130630101", "--name", "张三", "--data", data)
+	if code != exitOK {
+		t.Fatal(out)
+	}
+	secret := strings.Fields(out[strings.Index(out, "MQTT password"):])[2]
+	store := openTestStore(t, data)
+	r, err := newRegistry(t.Context(), store, "", zap.NewNop())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p, ok := r.Authenticate("mine", []byte(secret)); !ok || p.Device != "mine" {
+		t.Errorf("the credential shown is not the device's: %+v", p)
+	}
+	if _, ok := r.Authenticate("service:x", nil); ok {
+		t.Error("a service without secret was let in")
+	}
+	if code, out := runWith(t, "", "device", "add", "--id", "mine", "--area", "130630101", "--data", data); code != exitError || !strings.Contains(out, "exists") {
+		t.Errorf("twice: %d %s", code, out)
+	}
+
+	for _, tt := range []struct {
+		stdin, want string
+		args        []string
+		code        int
+	}{
+		{"short", "8 characters", []string{"--username", "x", "--role", "admin"}, exitError},
+		{"long enough\n", "--area", []string{"--username", "x", "--role", "office", "--area", "9"}, exitError},
+		{"long enough\n", "--team", []string{"--username", "x", "--role", "team", "--team", "9"}, exitError},
+		{"long enough\n", "--role", []string{"--username", "x"}, exitUsage},
+		{"long enough\n", "--username", []string{"--role", "admin"}, exitUsage},
+		{"long enough\n", "", []string{"--username", "x", "--role", "office", "--area", "130630"}, exitOK},
+		{"another one\n", "", []string{"--username", "x"}, exitOK},
+	} {
+		code, out := runWith(t, tt.stdin, append([]string{"user", "set", "--data", data}, tt.args...)...)
+		if code != tt.code || !strings.Contains(out, tt.want) {
+			t.Errorf("user set %v: %d %s", tt.args, code, out)
+		}
+	}
+	u, err := store.User(t.Context(), "x")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if ok, err := password.Verify(u.PasswordHash, "another one"); !ok || err != nil || u.Area != "130630" {
+		t.Errorf("account %+v: %v", u, err)
+	}
+}
+
+func TestAnEmptySystemShowsOneRandomAdminPasswordOnce(t *testing.T) {
+	data := t.TempDir()
+	args := []string{"--data", data, "--http", "127.0.0.1:0", "--mqtt", "127.0.0.1:0"}
+	fw := up(t, args...)
+	said := fw.out.String()
+	i := strings.Index(said, "password")
+	if i < 0 {
+		t.Fatalf("no password in %s", said)
+	}
+	secret := strings.Fields(said[i:])[1]
+	login1(t, fw.HTTP, "admin", secret)
+	fw.stop(t)
+	if fw.code != exitOK {
+		t.Errorf("exit code %d after an orderly stop: %s", fw.code, fw.out)
+	}
+	fw = up(t, args...)
+	if strings.Contains(fw.out.String(), "password") {
+		t.Errorf("shown again: %s", fw.out)
+	}
+	login1(t, fw.HTTP, "admin", secret)
+}
+
+func TestDemoDoesNotOverwriteARealRoster(t *testing.T) {
+	data := t.TempDir()
+	store := "sqlite:" + filepath.Join(data, "firewatch.db")
+	seed(t, store)
+	s := openTestStore(t, data)
+	r, err := readRoster(t.Context(), s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Demo = false
+	if err := s.ReplaceRoster(t.Context(), r, time.Now().UTC()); err != nil {
+		t.Fatal(err)
+	}
+	c := config.Default()
+	c.Demo, c.Data = true, data
+	sys := &system{Config: c, log: zap.NewNop(), say: &progress{w: &lockedBuffer{}}, store: s}
+	if err := sys.seedDemo(t.Context()); err == nil || !strings.Contains(err.Error(), "real roster") {
+		t.Errorf("got %v", err)
+	}
+}
