@@ -178,6 +178,81 @@ func TestAnswersGoFromReceiptToCompleteOrder(t *testing.T) {
 	}
 }
 
+// An answer that waited for a network arrives after one that was said later.
+func TestAnswerSaidLastStands(t *testing.T) {
+	e := newEnv(t)
+	say := func(receipt string, said time.Time) v1.Delivery {
+		t.Helper()
+		return into[v1.Delivery](e.post("team-yizhou", "/orders/or-both/answers", v1.AnswerRequest{
+			Answer: receipt, Reason: "道路不通", Said: said.In(time.FixedZone("", 8*3600)).Format(time.RFC3339Nano),
+		}).want(http.StatusOK))
+	}
+	e.advance(30 * time.Minute)
+	later, earlier := begin.Add(20*time.Minute), begin.Add(10*time.Minute+123*time.Millisecond)
+	if d := say("rejected", later); d.Answer != "rejected" || !d.Answered.Equal(later) || !d.Overdue {
+		t.Errorf("answer %+v", d)
+	}
+	if d := say("accepted", earlier); d.Answer != "rejected" || !d.Read.Equal(earlier) {
+		t.Errorf("an answer said earlier took over: %+v", d)
+	}
+	if d := say("accepted", earlier); d.Answer != "rejected" {
+		t.Errorf("the same again: %+v", d)
+	}
+	if notes := answerNotes(e); len(notes) != 2 || strings.Contains(strings.Join(notes, ""), "时间有误") {
+		t.Errorf("notes %q, want two of a right clock", notes)
+	}
+	// Said in time and brought late is in time.
+	if d := into[v1.Delivery](e.post("laiyuan", "/orders/or-both/answers", v1.AnswerRequest{
+		Team: "tw-laiyuan", Answer: "accepted", Said: begin.Format(time.RFC3339),
+	}).want(http.StatusOK)); d.Overdue || !d.Answered.Equal(begin) {
+		t.Errorf("on behalf %+v", d)
+	}
+}
+
+func TestPhoneWithWrongClockCanAnswer(t *testing.T) {
+	for name, said := range map[string]time.Time{
+		"an hour behind":   begin.Add(-time.Hour),
+		"a decade behind":  begin.AddDate(-10, 0, 0),
+		"an hour ahead":    begin.Add(time.Hour),
+		"a lifetime ahead": begin.AddDate(80, 0, 0),
+	} {
+		t.Run(name, func(t *testing.T) {
+			e := newEnv(t)
+			req := v1.AnswerRequest{Answer: "accepted", By: "张三", Said: said.Format(time.RFC3339)}
+			d := into[v1.Delivery](e.post("team-yizhou", "/orders/or-both/answers", req).want(http.StatusOK))
+			if d.State != "answered" || !d.Answered.Equal(begin) {
+				t.Errorf("delivery %+v", d)
+			}
+			e.advance(time.Second)
+			d = into[v1.Delivery](e.post("team-yizhou", "/orders/or-both/answers", req).want(http.StatusOK))
+			if !d.Answered.Equal(begin) {
+				t.Errorf("sent again, it was taken for said again: %+v", d)
+			}
+			if notes := answerNotes(e); len(notes) != 1 || !strings.Contains(notes[0], "所报时间有误") || !strings.Contains(notes[0], "张三") {
+				t.Errorf("notes %q", notes)
+			}
+		})
+	}
+	e := newEnv(t)
+	d := into[v1.Delivery](e.post("team-yizhou", "/orders/or-both/answers", v1.AnswerRequest{
+		Answer: "accepted", Said: begin.Add(9 * time.Minute).Format(time.RFC3339),
+	}).want(http.StatusOK))
+	if notes := answerNotes(e); !d.Answered.Equal(begin) || strings.Contains(notes[0], "有误") {
+		t.Errorf("a clock a little ahead: %+v, notes %q", d, notes)
+	}
+}
+
+// answerNotes are the notes of the answers on record for or-both.
+func answerNotes(e *env) (notes []string) {
+	e.t.Helper()
+	for _, a := range into[v1.Order](e.get("admin", "/orders/or-both").want(200)).Attempts {
+		if a.Channel == "answer" {
+			notes = append(notes, a.Note)
+		}
+	}
+	return notes
+}
+
 func TestAnswerFaults(t *testing.T) {
 	e := newEnv(t)
 	for _, row := range []struct {
@@ -187,6 +262,8 @@ func TestAnswerFaults(t *testing.T) {
 		{"team-yizhou", `{"answer":"rejected","reason":" "}`, "reason"},
 		{"team-yizhou", `{"answer":"perhaps"}`, "answer"},
 		{"team-yizhou", `{"answer":"accepted","by":"` + strings.Repeat("x", 101) + `"}`, "by"},
+		{"team-yizhou", `{"answer":"accepted","said":"14.3.2026"}`, "said"},
+		{"team-yizhou", `{"answer":"accepted","said":"2026-03-14T08:00:00"}`, "said"},
 		{"yixian", `{"answer":"accepted"}`, "team"},
 		{"yixian", `{"team":"tw-yizhou","answer":"read"}`, "answer"},
 	} {

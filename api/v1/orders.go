@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/gin-gonic/gin"
 
@@ -165,7 +166,7 @@ func (a *API) createAnswer(c *gin.Context, s scope) error {
 		return err
 	}
 	own := s.user.Role == alerts.RoleTeam
-	team, err := checkAnswer(s, req)
+	team, spoken, err := checkAnswer(s, req)
 	if err != nil {
 		return err
 	}
@@ -179,17 +180,27 @@ func (a *API) createAnswer(c *gin.Context, s scope) error {
 			by = name
 		}
 	}
-	said := contract.Answer{
-		Team: team, Order: o.ID, Receipt: contract.Receipt(req.Answer), Reason: strings.TrimSpace(req.Reason),
-		By: by, At: now, Received: now,
-	}
 	via := "队伍页面"
 	if !own {
 		via = "值班室"
 	}
+	doubtful := !spoken.IsZero() && !credible(spoken, o.Issued, now)
+	if spoken.IsZero() || doubtful {
+		spoken = now
+	}
+	if doubtful {
+		via += "（所报时间有误，按收到时间计）"
+	}
+	said := contract.Answer{
+		Team: team, Order: o.ID, Receipt: contract.Receipt(req.Answer), Reason: strings.TrimSpace(req.Reason),
+		By: by, At: spoken, Received: now,
+	}
 	changed := false
 	d, err := a.Orders.UpdateDelivery(ctx, o.ID, team,
 		func(d *alerts.Delivery, o alerts.Order) (change alerts.DeliveryChange, err error) {
+			if doubtful && d.Answer == said.Receipt && d.AnswerNote == said.Reason && d.AnsweredBy == said.By {
+				said.At = d.Answered // sent again, and not said again
+			}
 			change, changed, err = alerts.TakeAnswer(d, o, s.roster.team[team].Area, said, !own, via)
 			return change, err
 		})
@@ -209,15 +220,23 @@ func (a *API) createAnswer(c *gin.Context, s scope) error {
 	return nil
 }
 
-// checkAnswer says for which team an answer is, or what is wrong with it.
-func checkAnswer(s scope, req AnswerRequest) (contract.TeamID, error) {
+// credible reports whether an answer to an order can have been said at the time:
+// nobody answers an order before it is given, and a clock may be a little ahead.
+// A phone with a wrong clock must still be able to answer.
+func credible(said, issued, now time.Time) bool {
+	return !said.Before(issued) && !said.After(now.Add(contract.MaxAhead))
+}
+
+// checkAnswer says for which team an answer is and when it was said (zero: not
+// told), or what is wrong with it.
+func checkAnswer(s scope, req AnswerRequest) (team contract.TeamID, said time.Time, err error) {
 	own := s.user.Role == alerts.RoleTeam
-	team := contract.TeamID(req.Team)
+	team = contract.TeamID(req.Team)
 	switch {
 	case own && team == "":
 		team = s.user.Team
 	case own && team != s.user.Team:
-		return "", &Error{Code: CodeForbidden, Detail: "只能替本队应答"}
+		return "", said, &Error{Code: CodeForbidden, Detail: "只能替本队应答"}
 	}
 	var f faults
 	if team == "" {
@@ -238,7 +257,12 @@ func checkAnswer(s scope, req AnswerRequest) (contract.TeamID, error) {
 	if fault := textFault(req.By, maxName); fault != "" {
 		f.add("by", "%s", fault)
 	}
-	return team, f.err()
+	if req.Said != "" {
+		if said, err = time.Parse(time.RFC3339, req.Said); err != nil {
+			f.add("said", "%s", rfc3339)
+		}
+	}
+	return team, at(said), f.err()
 }
 
 // maxName bounds a person's name, in bytes.

@@ -77,6 +77,9 @@ func readJSON(c *gin.Context, into any) error {
 	return e
 }
 
+// rfc3339 says what a time must look like.
+const rfc3339 = "应为 RFC 3339 时间，例如 2026-03-14T08:00:00+08:00"
+
 // queryParams reads the query of a request and refuses what it does not know.
 type queryParams struct {
 	c      *gin.Context
@@ -114,7 +117,7 @@ func (q *queryParams) time(name string) time.Time {
 	}
 	t, err := time.Parse(time.RFC3339, v)
 	if err != nil || t.Year() < 2000 || t.Year() > 2200 {
-		q.faults.add(name, "应为 RFC 3339 时间，例如 2026-03-14T08:00:00+08:00")
+		q.faults.add(name, "%s", rfc3339)
 		return time.Time{}
 	}
 	return t.UTC()

@@ -265,6 +265,10 @@ type AnswerRequest struct {
 	Answer string `json:"answer"` // delivered, read, accepted, standby, rejected, in_position, stood_down
 	Reason string `json:"reason"` // required with rejected
 	By     string `json:"by"`     // name of the person
+	// Said is when the person said it, by the phone's clock, RFC 3339; empty: now.
+	// A time that cannot be true (before the order was issued, or more than 10
+	// minutes ahead) is put aside, and the time of receipt stands in its place.
+	Said string `json:"said,omitempty"`
 }
 
 // Warning is one weather warning: GET /warnings (?in_force=true), and the

@@ -101,7 +101,7 @@ export async function startFake({ port = 0 } = {}) {
       if (['pending', 'sending', 'sent', 'delivered'].includes(d.state)) d.state = request.answer === 'read' || d.read ? 'read' : 'delivered'
     } else {
       d.state = 'answered'
-      d.answered ??= iso(at)
+      d.answered = iso(at)
       d.overdue = false
       Object.assign(d, { answer: request.answer, answer_note: request.reason ?? '', answered_by: request.by || by, on_behalf: onBehalf })
     }
@@ -237,7 +237,7 @@ export async function startFake({ port = 0 } = {}) {
       if (!d) return problem(404, 'not_found', '命令没有下达给这支队伍')
       if (![...answers, 'delivered', 'read'].includes(body.answer)) return problem(400, 'invalid', '没有这种回答')
       if (body.answer === 'rejected' && !body.reason) return problem(400, 'invalid', '无法执行时要写明原因')
-      answer(o, d, body, user.username, user.role !== 'team')
+      answer(o, d, body, user.username, user.role !== 'team', Date.parse(body.said) || Date.now())
       return { status: 200, body: d }
     }
     if (user.role === 'team') return problem(403, 'forbidden', '队伍账号看不到')

@@ -83,13 +83,16 @@ test('without a network the answer is kept, shown as not sent, and sent later', 
   await shot(mine, 'team-unsent')
   const kept = await mine.evaluate(() => Object.entries(localStorage).filter(([k]) => k.startsWith('firewatch.outbox')).map(([, v]) => v).join())
   assert.match(kept, /in_position/)
+  const linked = Date.now()
   await mine.context().setOffline(false)
   await mine.locator('[data-test="unsent"]').waitFor({ state: 'detached' })
   const api = await h.api(h.office)
-  await eventually('the server has it', async () => {
-    const got = await api('GET', `/orders/${order.id}`)
-    return got.deliveries.find((d) => d.team === h.teams[0].team).answer === 'in_position'
+  const own = (o) => o.deliveries.find((d) => d.team === h.teams[0].team)
+  const got = await eventually('the server has it', async () => {
+    const d = own(await api('GET', `/orders/${order.id}`))
+    return d.answer === 'in_position' && d
   })
+  assert.ok(Date.parse(got.answered) <= linked, 'it counts from when the button was pressed')
 })
 
 test('a team that cannot says why', async () => {

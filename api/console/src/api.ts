@@ -79,7 +79,8 @@ export interface Order {
   status: 'open' | 'complete' | 'cancelled'; completed: string | null
   shortfalls: string[] | null; tally: Tally; deliveries?: Delivery[]; attempts?: Attempt[]
 }
-export interface AnswerRequest { team?: string; answer: Answer; reason?: string; by?: string }
+/** said: when the person said it, RFC 3339, by this device's clock. */
+export interface AnswerRequest { team?: string; answer: Answer; reason?: string; by?: string; said?: string }
 export interface WarningBlock { area: string; area_desc: string; level: Severity; from: string; to: string }
 export interface Warning {
   id: string; identifier: string; sender: string; sent: string; status: string; msg_type: string
@@ -106,6 +107,26 @@ export class ApiError extends Error {
   }
 }
 
+/**
+ * A Clock learns from the server's answers how wrong this device's clock is. The
+ * server tells the time in whole seconds, so less than some seconds is nothing,
+ * and a lead once learned is kept until it is clearly another: the same time is
+ * to be told the same way each time it is sent.
+ */
+export class Clock {
+  private aheadMs = 0
+  hear(date: string | null, asked: number, heard: number): void {
+    const told = Date.parse(date ?? '')
+    if (Number.isNaN(told) || heard - asked > 5000) return
+    const ahead = (asked + heard) / 2 - (told + 500)
+    if (Math.abs(ahead - this.aheadMs) > 3000) this.aheadMs = Math.abs(ahead) > 3000 ? ahead : 0
+  }
+  /** The time as it would have been on a right clock. */
+  right(iso: string | undefined): string | undefined {
+    return iso && new Date(Date.parse(iso) - this.aheadMs).toISOString()
+  }
+}
+
 type Query = Record<string, string | number | boolean | undefined>
 
 const base = '/api/v1'
@@ -118,6 +139,7 @@ export interface ClientOptions {
 
 /** createClient returns the calls of the API; the session is a cookie. */
 export function createClient(options: ClientOptions = {}) {
+  const clock = new Clock()
   async function call<T>(method: string, path: string, init: { query?: Query; body?: unknown; headers?: Record<string, string>; quiet?: boolean } = {}): Promise<T> {
     const query = new URLSearchParams()
     for (const [k, v] of Object.entries(init.query ?? {})) if (v !== undefined && v !== '') query.set(k, String(v))
@@ -126,6 +148,7 @@ export function createClient(options: ClientOptions = {}) {
     if (init.body !== undefined) headers['Content-Type'] = 'application/json'
     let response: Response
     let text: string
+    const asked = Date.now()
     try {
       response = await fetch(url, {
         method,
@@ -139,6 +162,7 @@ export function createClient(options: ClientOptions = {}) {
     } catch (cause) {
       throw new ApiError(0, 'network', cause instanceof Error ? cause.message : String(cause))
     }
+    clock.hear(response.headers.get('Date'), asked, Date.now())
     if (!response.ok) {
       const p = parse<Partial<Problem>>(text)
       if (response.status === 401 && !init.quiet) options.onUnauthenticated?.()
@@ -188,7 +212,7 @@ export function createClient(options: ClientOptions = {}) {
     createOrder: (request: OrderRequest, key: string) =>
       call<Order>('POST', '/orders', { body: request, headers: { 'Idempotency-Key': key } }),
     answer: (order: string, request: AnswerRequest) =>
-      call<unknown>('POST', `/orders/${id(order)}/answers`, { body: request }),
+      call<unknown>('POST', `/orders/${id(order)}/answers`, { body: { ...request, said: clock.right(request.said) } }),
 
     warnings: () => call<List<Warning>>('GET', '/warnings', { query: { in_force: true, limit: 100 } }),
     seasons: () => all<SeasonDay>('/seasons'),

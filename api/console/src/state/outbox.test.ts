@@ -12,7 +12,10 @@ beforeEach(() => {
   })
   vi.stubGlobal('window', { addEventListener: () => {}, removeEventListener: () => {}, setInterval: () => 0, clearInterval: () => {} })
 })
-afterEach(() => vi.unstubAllGlobals())
+afterEach(() => {
+  vi.unstubAllGlobals()
+  vi.useRealTimers()
+})
 
 function server() {
   const got: [string, AnswerRequest][] = []
@@ -29,6 +32,7 @@ function server() {
 
 it('keeps an answer through a lost network and a reload, then sends all in order', async () => {
   const s = server()
+  let pressed = ''
   s.fails(new ApiError(0, 'network', 'away'))
   const first = effectScope()
   await first.run(async () => {
@@ -39,15 +43,17 @@ it('keeps an answer through a lost network and a reload, then sends all in order
     await box.flush()
     expect(box.unsent.value.map((u) => u.answer)).toEqual(['read', 'accepted'])
     expect(box.worrying.value).toHaveLength(1)
+    pressed = box.worrying.value[0]!.said
   })
   first.stop()
+  vi.setSystemTime(Date.now() + 3_600_000)
 
   s.fails(null)
   await effectScope().run(async () => {
     const box = useOutbox(s, 'team1', () => {})
     await box.flush()
     expect(s.got.map(([, r]) => r.answer)).toEqual(['read', 'accepted'])
-    expect(s.got[1]?.[1].by).toBe('张三')
+    expect(s.got[1]?.[1]).toMatchObject({ by: '张三', said: pressed })
     expect(box.unsent.value).toEqual([])
   })
 })

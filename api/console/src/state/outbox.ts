@@ -58,7 +58,7 @@ export function useOutbox(api: Pick<Client, 'answer'>, account: string, sent: (o
       const next = unsent.value.find((u) => !u.refused)
       if (!next) return
       try {
-        await api.answer(next.order, { answer: next.answer, reason: next.reason, by: next.by })
+        await api.answer(next.order, { answer: next.answer, reason: next.reason, by: next.by, said: next.said })
         drop(next.id)
         sent(next.order)
       } catch (cause) {
