@@ -1,0 +1,144 @@
+package roster
+
+import (
+	"io/fs"
+	"math"
+	"strings"
+	"time"
+
+	"firewatch/alerts"
+	contract "firewatch/firmware-contracts"
+)
+
+var teamColumns = []column{
+	{"id", []string{"队伍编号", "编号"}, true},
+	{"name", []string{"名称", "队名", "队伍名称"}, true},
+	{"kind", []string{"类型", "类别", "队伍类型"}, true},
+	{"area", []string{"区划代码", "区域", "区域代码", "所属区域", "行政区划代码"}, true},
+	{"lat", []string{"纬度"}, false},
+	{"lon", []string{"经度", "lng"}, false},
+	{"members", []string{"人数", "队员人数"}, false},
+	{"contact", []string{"联系人", "负责人", "队长"}, false},
+	{"phone", []string{"电话", "联系电话", "手机"}, false},
+	{"secret", []string{"密钥", "密码"}, false},
+}
+
+var deviceColumns = []column{
+	{"id", []string{"设备编号", "编号"}, true},
+	{"kind", []string{"类型", "类别", "设备类型"}, true},
+	{"area", []string{"区划代码", "区域", "区域代码", "所属区域", "行政区划代码"}, true},
+	{"name", []string{"名称", "姓名", "护林员", "点位名称"}, false},
+	{"phone", []string{"电话", "联系电话", "手机"}, false},
+	{"lat", []string{"纬度"}, false},
+	{"lon", []string{"经度", "lng"}, false},
+	{"expect_s", []string{"上报间隔(秒)", "上报间隔", "上报间隔秒"}, false},
+	{"disabled", []string{"停用"}, false},
+	{"secret", []string{"密钥", "密码"}, false},
+}
+
+// defaultExpect is the interval of a device for which none is given.
+const defaultExpect = 300.0 // s
+
+func readTeams(fsys fs.FS, areas map[string]placed, f *faults) []alerts.Team {
+	t := readTable(fsys, teamsCSV, teamColumns, f)
+	if t == nil {
+		return nil
+	}
+	var teams []alerts.Team
+	seen := map[contract.TeamID]string{}
+	for _, r := range t.rows {
+		x := alerts.Team{
+			ID: contract.TeamID(r.text("id")), Name: r.must("name"), Area: r.code("area"),
+			Members: int(r.number("members", 0, 0, 100_000, true)), Contact: r.text("contact"), Phone: r.code("phone"),
+		}
+		if err := x.ID.Validate(); err != nil {
+			r.fail("id", "%w", err)
+		} else if before, twice := seen[x.ID]; twice {
+			r.fail("id", "%s stands already in %s", x.ID, before)
+		} else {
+			seen[x.ID] = r.where
+		}
+		switch s := strings.ToLower(r.text("kind")); s {
+		case "professional", "专业", "专业队", "专业森林消防队", "专业队伍":
+			x.Kind = alerts.Professional
+		case "township", "乡镇", "乡镇队", "乡镇专业扑火队", "乡镇扑火队", "乡镇队伍":
+			x.Kind = alerts.TownshipTeam
+		default:
+			r.fail("kind", "%q; want professional（专业）or township（乡镇）", s)
+		}
+		x.Lat, x.Lon = r.site(x.Area, areas)
+		x.SecretHash = r.secret()
+		teams = append(teams, x)
+	}
+	return teams
+}
+
+func readDevices(fsys fs.FS, areas map[string]placed, f *faults) []alerts.Device {
+	t := readTable(fsys, devicesCSV, deviceColumns, f)
+	if t == nil {
+		return nil
+	}
+	var devices []alerts.Device
+	seen := map[contract.DeviceID]string{}
+	for _, r := range t.rows {
+		x := alerts.Device{
+			ID: contract.DeviceID(r.text("id")), Area: r.code("area"), Name: r.text("name"), Phone: r.code("phone"),
+			Disabled: r.truth("disabled", false),
+		}
+		if err := x.ID.Validate(); err != nil {
+			r.fail("id", "%w", err)
+		} else if before, twice := seen[x.ID]; twice {
+			r.fail("id", "%s stands already in %s", x.ID, before)
+		} else {
+			seen[x.ID] = r.where
+		}
+		switch s := strings.ToLower(r.text("kind")); s {
+		case "tracker", "定位终端", "定位器", "护林员", "手持终端":
+			x.Kind = contract.Tracker
+		case "sensor", "传感器", "监测站":
+			x.Kind = contract.Sensor
+		default:
+			r.fail("kind", "%q; want tracker（定位终端）or sensor（传感器）", s)
+		}
+		ms := math.Round(1000 * r.number("expect_s", defaultExpect, 0, 30*24*3600, false))
+		x.Expect = time.Duration(ms) * time.Millisecond
+		x.Lat, x.Lon = r.site(x.Area, areas)
+		x.SecretHash = r.secret()
+		devices = append(devices, x)
+	}
+	return devices
+}
+
+// site is a row's own place, or that of its area, which must be known.
+func (r row) site(area string, areas map[string]placed) (lat, lon float64) {
+	lat, lon, has := r.place()
+	if areas == nil { // what is wrong with them was said
+		return lat, lon
+	}
+	a, known := areas[area]
+	switch {
+	case area == "":
+		r.fail("area", "is empty")
+	case !known:
+		r.fail("area", "no area has the code %q", area)
+	case !has:
+		return a.area.Lat, a.area.Lon
+	}
+	return lat, lon
+}
+
+// minSecret keeps out credentials that can be guessed.
+const minSecret = 8
+
+// secret is the hash of a given credential.
+func (r row) secret() string {
+	s := r.text("secret")
+	switch {
+	case s == "":
+		return ""
+	case len(s) < minSecret:
+		r.fail("secret", "has fewer than %d characters", minSecret)
+		return ""
+	}
+	return HashSecret(s)
+}
