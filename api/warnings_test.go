@@ -116,6 +116,9 @@ func TestWarnedAreas(t *testing.T) {
 		{area("易县", "130633") + area("涞源县", "130630"), "130633 130630"},
 	} {
 		w := into[v1.Warning](e.warn("city", capDoc{fmt.Sprint("w", i), sent, "Actual", "Alert", "", "Moderate", row.area}).want(201))
+		if strange := row.area == area("石家庄市", "130100") || row.area == area("太行山区"); strange != (len(w.Unmatched) == 1) {
+			t.Errorf("%s: unmatched %q", row.area, w.Unmatched)
+		}
 		var got []string
 		for _, b := range w.Blocks {
 			got = append(got, b.Area)
@@ -127,6 +130,91 @@ func TestWarnedAreas(t *testing.T) {
 			t.Errorf("%s: areas %q, want %q", row.area, s, row.want)
 		}
 	}
+}
+
+// figures is an area that is given by polygons ("lat,lon lat,lon …") and circles
+// ("lat,lon km") alone, as in the examples of OASIS.
+func figures(desc string, figures ...string) string {
+	out := "<area><areaDesc>" + desc + "</areaDesc>"
+	for _, f := range figures {
+		name := "polygon"
+		if strings.Count(f, " ") == 1 {
+			name = "circle"
+		}
+		out += "<" + name + ">" + f + "</" + name + ">"
+	}
+	return out + "</area>"
+}
+
+func TestWarnedByPolygonAndCircle(t *testing.T) {
+	// 易州镇 39.34,115.49 and 梁格庄镇 39.33,115.37 are 易县; 涞源镇 39.35,114.68 is all of
+	// 涞源县; 易县 has an outline, and 西山北乡, added here, one of its own.
+	const (
+		laiyuan   = "39.20,114.50 39.20,114.90 39.50,114.90 39.50,114.50 39.20,114.50"
+		yizhou    = "39.30,115.45 39.30,115.55 39.40,115.55 39.40,115.45 39.30,115.45"
+		both      = "39.00,114.00 39.00,116.00 40.00,116.00 40.00,114.00 39.00,114.00"
+		alps      = "46.00,7.00 46.00,8.00 47.00,8.00 46.00,7.00"
+		insideXSB = "39.10,115.11 39.10,115.12 39.11,115.12 39.10,115.11"
+	)
+	for _, row := range []struct {
+		name, area, want, unmatched string
+	}{
+		{"polygon of a county", figures("Laiyuan and around", laiyuan), "130630", ""},
+		{"polygon of a township", figures("Yizhou", yizhou), "130633100", ""},
+		{"polygon of everything", figures("northwest of Baoding", both), "130600", ""},
+		{"two polygons", figures("two places", laiyuan, yizhou), "130630 130633100", ""},
+		{"circle", figures("smoke", "39.35,115.50 5"), "130633100", ""},
+		{"wider circle", figures("smoke", "39.34,115.43 6"), "130633100 130633101", ""},
+		{"circle of no width on the point", figures("smoke", "39.34,115.49 0"), "130633100", ""},
+		{"small polygon within an outline", figures("a slope", insideXSB), "130633102", ""},
+		{"small circle within an outline", figures("a slope", "39.11,115.12 0.5"), "130633102", ""},
+		{"somewhere else", figures("Wallis", alps), "", "Wallis"},
+		{"one here, one elsewhere", figures("Wallis", alps) + figures("Yizhou", yizhou), " 130633100", "Wallis"},
+		{"the name is known", figures("涞源县", yizhou), "130630", ""},
+		{"the code is known", strings.Replace(area("Yixian", "130633"), "</areaDesc>", "</areaDesc><polygon>"+laiyuan+"</polygon>", 1), "130633", ""},
+		{"nothing is told", figures("somewhere"), "", "somewhere"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			e := newEnv(t)
+			areas, err := e.store.Areas(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			roster := alerts.Roster{Areas: append(areas, alerts.Area{
+				Code: "130633102", Name: "西山北乡", Level: alerts.Township, Parent: "130633", Lat: 39.15, Lon: 115.15,
+				Outline: []byte(`{"type":"MultiPolygon","coordinates":[[[[115.1,39.1],[115.2,39.1],[115.2,39.2],[115.1,39.2],[115.1,39.1]]]]}`),
+			})}
+			if err := e.store.ReplaceRoster(t.Context(), roster, begin); err != nil {
+				t.Fatal(err)
+			}
+			w := into[v1.Warning](e.warn("city", capDoc{"w1", sent, "Actual", "Alert", "", "Severe", row.area}).want(201))
+			var got []string
+			for _, b := range w.Blocks {
+				got = append(got, b.Area)
+				if b.Level != "orange" {
+					t.Errorf("block %+v", b)
+				}
+			}
+			if s := strings.Join(got, " "); s != row.want {
+				t.Errorf("areas %q, want %q", s, row.want)
+			}
+			if s := strings.Join(w.Unmatched, " "); s != row.unmatched {
+				t.Errorf("unmatched %q, want %q", s, row.unmatched)
+			}
+			if !w.InForce {
+				t.Error("it is not in force")
+			}
+		})
+	}
+}
+
+func TestWarningOfTooManyAreas(t *testing.T) {
+	e := newEnv(t)
+	var many strings.Builder
+	for i := range 5001 {
+		many.WriteString(area(fmt.Sprint("区", i), "130633"))
+	}
+	e.warn("city", capDoc{"w1", sent, "Actual", "Alert", "", "RED", many.String()}).problem(422, "invalid")
 }
 
 func TestFaultyWarnings(t *testing.T) {

@@ -1,9 +1,11 @@
 package v1
 
 import (
+	"cmp"
 	"encoding/base64"
 	"encoding/json"
 	"math"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -174,8 +176,9 @@ func toAttempt(a alerts.Attempt) Attempt {
 	return Attempt{Team: string(a.Team), Channel: a.Channel, At: at(a.At), Try: a.Try, Error: a.Error, Note: a.Note}
 }
 
-func toWarning(w alerts.Warning, now time.Time) Warning {
+func toWarning(r *roster, w alerts.Warning, now time.Time) Warning {
 	out := Warning{
+		Unmatched: []string{},
 		ID: w.ID, Identifier: w.Identifier, Sender: w.Sender, Sent: at(w.Sent), Status: w.Status, MsgType: w.MsgType,
 		Event: w.Event, EventCode: w.EventCode, Issuer: w.Issuer, Headline: w.Headline, Text: w.Text, Measures: w.Measures,
 		Ended: atOrNull(w.Ended), EndedBy: w.EndedBy, Received: at(w.Received),
@@ -186,6 +189,12 @@ func toWarning(w alerts.Warning, now time.Time) Warning {
 	stands := w.Status == "Actual" && w.MsgType != "Cancel" && (w.Ended.IsZero() || now.Before(w.Ended))
 	for _, b := range w.Blocks {
 		out.InForce = out.InForce || stands && !now.Before(b.From) && now.Before(b.To)
+		if _, ours := r.areas[b.Area]; ours {
+			continue
+		}
+		if desc := cmp.Or(b.AreaDesc, "（未写明区域）"); !slices.Contains(out.Unmatched, desc) {
+			out.Unmatched = append(out.Unmatched, desc)
+		}
 	}
 	return out
 }

@@ -292,6 +292,7 @@ type Warning struct {
 	Ended      *time.Time     `json:"ended"`
 	EndedBy    string         `json:"ended_by"`
 	Received   time.Time      `json:"received"`
+	Unmatched  []string       `json:"unmatched"` // areaDesc of what lies in none of our areas: it affects nobody here
 }
 
 // WarningBlock is one level for one area over one time.

@@ -16,9 +16,12 @@ import (
 	"firewatch/alerts/cap"
 )
 
+// maxBlocks bounds the areas and times of one warning.
+const maxBlocks = 5000
+
 // listWarnings pages through the newest warnings, at most maxLimit of them in
 // all.
-func (a *API) listWarnings(c *gin.Context, _ scope) error {
+func (a *API) listWarnings(c *gin.Context, s scope) error {
 	q := query(c)
 	inForce := q.flag("in_force")
 	after, limit := q.cursor(), q.limit()
@@ -38,7 +41,8 @@ func (a *API) listWarnings(c *gin.Context, _ scope) error {
 		i := slices.IndexFunc(found, func(w alerts.Warning) bool { return w.ID == after })
 		found = found[i+1:]
 	}
-	out := List[Warning]{Items: convert(found[:min(limit, len(found))], func(w alerts.Warning) Warning { return toWarning(w, now) })}
+	shown := found[:min(limit, len(found))]
+	out := List[Warning]{Items: convert(shown, func(w alerts.Warning) Warning { return toWarning(s.roster, w, now) })}
 	if len(found) > limit {
 		out.Next = cursorTo(found[limit-1].ID)
 	}
@@ -46,14 +50,14 @@ func (a *API) listWarnings(c *gin.Context, _ scope) error {
 	return nil
 }
 
-func (a *API) showWarning(c *gin.Context, _ scope) error {
+func (a *API) showWarning(c *gin.Context, s scope) error {
 	w, err := a.Warnings.Warning(c.Request.Context(), c.Param("id"))
 	if errors.Is(err, alerts.ErrNotFound) {
 		return &Error{Code: CodeNotFound, Detail: "没有此预警"}
 	} else if err != nil {
 		return fmt.Errorf("reading a warning: %w", err)
 	}
-	WriteJSON(c, http.StatusOK, toWarning(w, a.Now()))
+	WriteJSON(c, http.StatusOK, toWarning(s.roster, w, a.Now()))
 	return nil
 }
 
@@ -79,7 +83,10 @@ func (a *API) createWarning(c *gin.Context, s scope) error {
 	}
 	ctx := c.Request.Context()
 	now := at(a.Now())
-	w := fromCAP(s.roster, msg)
+	w, err := fromCAP(s.roster, msg)
+	if err != nil {
+		return err
+	}
 	w.ID, w.Received, w.Raw = alerts.NewID("wa", now), now, doc
 	saved, created, err := a.Warnings.SaveWarning(ctx, w, []alerts.Event{idEvent(alerts.EventWarning, w.ID, "", now)})
 	if err != nil {
@@ -93,7 +100,7 @@ func (a *API) createWarning(c *gin.Context, s scope) error {
 		a.Hub.Nudge()
 	}
 	c.Header("Location", Prefix+"/warnings/"+saved.ID)
-	WriteJSON(c, status, toWarning(saved, now))
+	WriteJSON(c, status, toWarning(s.roster, saved, now))
 	return nil
 }
 
@@ -113,7 +120,7 @@ func capProblem(err error) error {
 }
 
 // fromCAP turns a message into a warning: one block per area of the roster.
-func fromCAP(r *roster, msg *cap.Alert) alerts.Warning {
+func fromCAP(r *roster, msg *cap.Alert) (alerts.Warning, error) {
 	sum := cap.Summarize(msg)
 	w := alerts.Warning{
 		Identifier: msg.Identifier, Sender: msg.Sender, Sent: at(msg.Sent), Status: msg.Status, MsgType: msg.MsgType,
@@ -122,14 +129,22 @@ func fromCAP(r *roster, msg *cap.Alert) alerts.Warning {
 	for _, ref := range msg.References {
 		w.References = append(w.References, alerts.WarningRef{Sender: ref.Sender, Identifier: ref.Identifier, Sent: at(ref.Sent)})
 	}
+	seen := map[alerts.WarningBlock]bool{}
 	for _, b := range cap.Blocks(msg) {
 		for _, code := range warned(r, b) {
-			w.Blocks = append(w.Blocks, alerts.WarningBlock{
+			block := alerts.WarningBlock{
 				Area: code, AreaDesc: b.AreaDesc, Level: severityOf(b.Level), From: at(b.From), To: at(b.To),
-			})
+			}
+			if seen[block] {
+				continue
+			}
+			if seen[block] = true; len(seen) > maxBlocks {
+				return w, &Error{Code: CodeInvalid, Detail: fmt.Sprintf("文档写明的区域与时段过多，最多 %d 项", maxBlocks)}
+			}
+			w.Blocks = append(w.Blocks, block)
 		}
 	}
-	return w
+	return w, nil
 }
 
 func severityOf(l cap.Level) alerts.Severity {
@@ -145,64 +160,4 @@ func severityOf(l cap.Level) alerts.Severity {
 	case cap.None:
 	}
 	return alerts.Notice
-}
-
-// warned is the codes of the roster that a block is for, or "" when only a name
-// is known. Rather too many are warned than too few: a province's code stands
-// for the prefecture, that of a township which the roster lacks for its county.
-func warned(r *roster, b cap.Block) (codes []string) {
-	add := func(code string) {
-		if !slices.Contains(codes, code) {
-			codes = append(codes, code)
-		}
-	}
-	for _, code := range b.Codes {
-		_, known := r.areas[code]
-		switch {
-		case known:
-			add(code)
-		case len(code) == 6 && strings.HasSuffix(code, "0000"):
-			for _, top := range r.list {
-				if top.Parent == "" && strings.HasPrefix(top.Code, code[:2]) {
-					add(top.Code)
-				}
-			}
-		case len(code) > 6 && r.areas[code[:6]].Code != "":
-			add(code[:6])
-		}
-	}
-	if len(codes) > 0 {
-		return codes
-	}
-	if len(b.Codes) > 0 { // of somewhere else
-		return b.Codes
-	}
-	for name := range strings.FieldsFuncSeq(b.AreaDesc, func(r rune) bool { return strings.ContainsRune("、，,；; ", r) }) {
-		if code := r.named(name); code != "" {
-			add(code)
-		}
-	}
-	if len(codes) == 0 {
-		return []string{""}
-	}
-	return codes
-}
-
-// named is the code of the one area with that name, alone or after the names of
-// those above it.
-func (r *roster) named(name string) (code string) {
-	for _, x := range r.list {
-		full := ""
-		for _, up := range r.areas.Chain(x.Code) {
-			full = up.Name + full
-			if full != name {
-				continue
-			}
-			if code != "" && code != x.Code {
-				return ""
-			}
-			code = x.Code
-		}
-	}
-	return code
 }
