@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -108,9 +109,17 @@ func TestDevicesAreListedWithoutHistory(t *testing.T) {
 	if !strings.Contains(p.Detail, "not answering") {
 		t.Errorf("problem %+v", p)
 	}
-	parts := into[v1.Status](e.get("", "/status").want(200)).Parts
-	if len(parts) != 3 || parts[2].OK || parts[2].Reason != "history: not answering" {
-		t.Errorf("status %+v", parts)
+	ok, away := Check{Name: v1.PartHistory, OK: true}, Check{Name: v1.PartHistory, Reason: "not answering"}
+	for _, row := range []struct{ health, want []Check }{
+		{[]Check{ok, {Name: "drain", OK: true}}, []Check{away, {Name: "drain", OK: true}}},
+		{[]Check{{Name: "drain", OK: true}}, []Check{{Name: "drain", OK: true}, away}},
+		{[]Check{{Name: "influx", Reason: "refused"}}, []Check{{Name: "influx", Reason: "refused"}}},
+		{[]Check{{Name: "influxd", Reason: "killed"}, ok}, []Check{{Name: "influxd", Reason: "killed"}, ok}},
+	} {
+		e.setHealth(row.health...)
+		if parts := into[v1.Status](e.get("", "/status").want(200)).Parts; !slices.Equal(parts, row.want) {
+			t.Errorf("of %+v the status makes %+v, want %+v", row.health, parts, row.want)
+		}
 	}
 	e.history.fail(fmt.Errorf("%w: database \"firewatch\" not found\n", ingest.ErrHistoryAway))
 	e.advance(time.Second)

@@ -101,7 +101,7 @@ func newEnv(t *testing.T, change ...func(*Options)) *env {
 	t.Helper()
 	e := &env{
 		t: t, store: memstore.New(), history: &history{}, metrics: prometheus.NewRegistry(), now: begin,
-		health: []Check{{Name: "store", OK: true}, {Name: "history", OK: true}},
+		health: []Check{{Name: v1.PartStore, OK: true}, {Name: v1.PartHistory, OK: true}},
 	}
 	e.fixture()
 	o := e.options()

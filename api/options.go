@@ -15,7 +15,8 @@ import (
 )
 
 // Check is one part of the system as it is: whether it works, and why not. The
-// store's is named "store", the history's "history".
+// store's is named v1.PartStore, the roster's v1.PartRoster, the history's
+// v1.PartHistory; other names are only shown.
 type Check = v1.Check
 
 // Options are what a Server is made of. All are required unless said otherwise.

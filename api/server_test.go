@@ -141,7 +141,7 @@ func TestUnknownErrorsStayInside(t *testing.T) {
 		t.Errorf("log line %v", line)
 	}
 
-	e.setHealth(Check{Name: "store", Reason: "no answer since 08:00"}, Check{Name: "history", OK: true})
+	e.setHealth(Check{Name: "store", Reason: "no answer since 08:00"}, Check{Name: v1.PartHistory, OK: true})
 	r = e.get("yixian", "/areas")
 	if p := r.problem(http.StatusServiceUnavailable, "unavailable"); !strings.Contains(p.Detail, "no answer since 08:00") {
 		t.Errorf("problem %+v", p)
@@ -286,7 +286,7 @@ func TestHealthReadinessAndMetrics(t *testing.T) {
 	if x := into[v1.Readiness](e.do(request{method: "GET", path: "/readyz"}).want(200)); !x.Ready || len(x.Parts) != 2 {
 		t.Errorf("readyz %+v", x)
 	}
-	e.setHealth(Check{Name: "store", OK: true}, Check{Name: "broker", Reason: "connection refused"})
+	e.setHealth(Check{Name: v1.PartStore, OK: true}, Check{Name: "broker", Reason: "connection refused"})
 	x := into[v1.Readiness](e.do(request{method: "GET", path: "/readyz"}).want(503))
 	if x.Ready || x.Parts[1].Reason != "connection refused" {
 		t.Errorf("readyz %+v", x)

@@ -34,6 +34,15 @@ type Check struct {
 	Reason string `json:"reason"`
 }
 
+// The parts of which the API finds out by itself that they do not work. A caller
+// that checks them too gives them these names.
+const (
+	PartStore         = "store"
+	PartRoster        = "roster"
+	PartHistory       = "influx"
+	partHistoryServer = "influxd" // where the history is a child of ours
+)
+
 // Deps is all that the handlers need. Package api checks it.
 type Deps struct {
 	Roster   alerts.RosterStore
@@ -162,7 +171,7 @@ func (a *API) explain(ctx context.Context, err error) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
 	defer cancel()
 	for _, p := range a.Health(ctx) {
-		if p.Name == "store" && !p.OK {
+		if p.Name == PartStore && !p.OK {
 			return &Error{Code: CodeUnavailable, Detail: "数据库不可用：" + p.Reason, After: 5 * time.Second, Cause: err}
 		}
 	}
@@ -184,17 +193,37 @@ func (a *API) audit(ctx context.Context, actor, action, subject, detail string) 
 func (a *API) showStatus(c *gin.Context, _ scope) error {
 	_, demo, err := a.Roster.RosterVersion(c.Request.Context())
 	s := Status{Version: a.Version, Demo: demo, Parts: a.Health(c.Request.Context())}
-	if err != nil && !slices.ContainsFunc(s.Parts, func(p Check) bool { return p.Name == "store" && !p.OK }) {
-		s.Parts = append(s.Parts, Check{Name: "roster", Reason: "cannot be read"})
+	if err != nil {
 		_ = c.Error(fmt.Errorf("reading the roster's version: %w", err)) // for the log
+		s.Parts = blame(s.Parts, PartRoster, "cannot be read", PartStore)
 	}
-	if why := a.latest.degraded(); why != "" &&
-		!slices.ContainsFunc(s.Parts, func(p Check) bool { return p.Name == "history" && !p.OK }) {
-		s.Parts = append(s.Parts, Check{Name: "readings", Reason: "history: " + why})
+	if why := a.latest.degraded(); why != "" {
+		s.Parts = blame(s.Parts, PartHistory, why, partHistoryServer)
 	}
 	if s.Parts == nil {
 		s.Parts = []Check{}
 	}
 	WriteJSON(c, http.StatusOK, s)
 	return nil
+}
+
+// blame puts on the named part that it does not work, as was found here, unless
+// it or one of those it stands on says so itself.
+func blame(parts []Check, name, why string, below ...string) []Check {
+	own := -1
+	for i, p := range parts {
+		if !p.OK && (p.Name == name || slices.Contains(below, p.Name)) {
+			return parts
+		}
+		if p.Name == name {
+			own = i
+		}
+	}
+	found := Check{Name: name, Reason: why}
+	if own < 0 {
+		return append(parts, found)
+	}
+	parts = slices.Clone(parts)
+	parts[own] = found
+	return parts
 }

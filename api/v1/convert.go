@@ -179,7 +179,7 @@ func toAttempt(a alerts.Attempt) Attempt {
 func toWarning(r *roster, w alerts.Warning, now time.Time) Warning {
 	out := Warning{
 		Unmatched: []string{},
-		ID: w.ID, Identifier: w.Identifier, Sender: w.Sender, Sent: at(w.Sent), Status: w.Status, MsgType: w.MsgType,
+		ID:        w.ID, Identifier: w.Identifier, Sender: w.Sender, Sent: at(w.Sent), Status: w.Status, MsgType: w.MsgType,
 		Event: w.Event, EventCode: w.EventCode, Issuer: w.Issuer, Headline: w.Headline, Text: w.Text, Measures: w.Measures,
 		Ended: atOrNull(w.Ended), EndedBy: w.EndedBy, Received: at(w.Received),
 		Blocks: convert(w.Blocks, func(b alerts.WarningBlock) WarningBlock {

@@ -211,7 +211,11 @@ func (a *API) createAnswer(c *gin.Context, s scope) error {
 	}
 	if changed {
 		if said.Receipt.Answer() {
-			a.audit(ctx, s.user.Username, "order.answer", o.ID, fmt.Sprintf("team %s: %s", team, said.Receipt))
+			what := fmt.Sprintf("team %s: %s", team, said.Receipt)
+			if !own {
+				what = fmt.Sprintf("on behalf of %s, said by %s", what, by)
+			}
+			a.audit(ctx, s.user.Username, "order.answer", o.ID, what)
 		}
 		a.Nudge()
 		a.Hub.Nudge()
