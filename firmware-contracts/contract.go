@@ -31,13 +31,13 @@ var Earliest = time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC)
 // MaxAhead is the tolerated lead of a device's clock.
 const MaxAhead = 10 * time.Minute
 
-// A DeviceID names one tracker or sensor, a TeamID one team. Both are 1 to 64
-// bytes of ASCII letters, digits, '.', '_' and '-', and begin with a letter or
-// a digit; so they are safe as a topic level, a tag value and a file name.
-type (
-	DeviceID string
-	TeamID   string
-)
+// A DeviceID names one tracker or sensor: 1 to 64 bytes of ASCII letters,
+// digits, '.', '_' and '-', beginning with a letter or a digit; so it is safe as
+// a topic level, a tag value and a file name.
+type DeviceID string
+
+// A TeamID names one team, in the letters of a DeviceID.
+type TeamID string
 
 // Validate reports why the id cannot be one, or nil.
 func (id DeviceID) Validate() error { return validateID("device id", string(id)) }

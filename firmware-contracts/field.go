@@ -311,7 +311,7 @@ func (v *Values) Len() int { return bits.OnesCount64(v.set) }
 func (v *Values) All() iter.Seq2[Field, float64] {
 	return func(yield func(Field, float64) bool) {
 		for set := v.set; set != 0; set &= set - 1 {
-			f := Field(bits.TrailingZeros64(set))
+			f := Field(bits.TrailingZeros64(set)) //nolint:gosec // 0..63
 			if !yield(f, v.v[f]) {
 				return
 			}

@@ -27,6 +27,7 @@ func (r Receipt) Answer() bool {
 	switch r {
 	case Accepted, Standby, Rejected, InPosition, StoodDown:
 		return true
+	case Delivered, Read:
 	}
 	return false
 }

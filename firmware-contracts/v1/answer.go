@@ -39,9 +39,9 @@ func decodeAnswer(team contract.TeamID, payload []byte, received time.Time, igno
 			a.Receipt = contract.Receipt(w)
 			d.check(name, rule, reason)
 		case "reason":
-			a.Reason = d.text(name, v, contract.MaxTextBytes)
+			a.Reason = d.text(name, v)
 		case "by":
-			a.By = d.text(name, v, contract.MaxTextBytes)
+			a.By = d.text(name, v)
 		default:
 			return false
 		}
@@ -158,7 +158,7 @@ func (d *document) array() {
 		d.check(d.list, RuleType, "want an array")
 		d.given = append(d.given, d.list)
 	default:
-		seen, given := append(d.seen, d.list), append(d.given, d.list)
+		seen, given := d.seen, d.given
 		if !s.open() {
 			return
 		}
@@ -173,6 +173,7 @@ func (d *document) array() {
 			}
 		}
 		d.prefix = ""
+		seen, given = append(seen, d.list), append(given, d.list)
 		d.seen, d.given = seen, given
 		return
 	}
@@ -192,8 +193,8 @@ func (d *document) need(name, reason string) {
 	}
 }
 
-func (d *document) text(name string, v *value, most int) string {
-	rule, reason := checkText(v, most)
+func (d *document) text(name string, v *value) string {
+	rule, reason := checkText(v, contract.MaxTextBytes)
 	d.check(name, rule, reason)
 	if rule != "" {
 		return ""

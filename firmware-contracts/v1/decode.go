@@ -110,12 +110,12 @@ func (d *decoder) message(payload []byte) {
 // readingsOf reads the array of a batch.
 func (d *decoder) readingsOf(b *build) {
 	s := &d.s
-	switch s.peek() {
-	case kindArray:
-	case kindNull:
+	k := s.peek()
+	if k == kindNull {
 		s.skip()
 		return
-	default:
+	}
+	if k != kindArray {
 		var v value
 		if s.value(&v); s.err == "" {
 			d.stop(RuleType, "%s: want an array of readings, got %s", keyNameReadings, v.named())

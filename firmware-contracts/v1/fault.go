@@ -27,7 +27,7 @@ const (
 
 // A Fault is what is wrong with a message, or with one reading of it. It is
 // written for the engineer who can change the firmware.
-type Fault struct {
+type Fault struct { //nolint:errname // the word that the contract and its tools use
 	Index  int    // of the reading in its batch; -1: the document as a whole
 	Field  string // the key on the wire, or empty
 	Rule   Rule

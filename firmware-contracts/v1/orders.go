@@ -69,7 +69,7 @@ func (r *orderReader) take(name string, v *value) bool {
 	case "level":
 		o.Level = d.word(name, v)
 	case keyNameText:
-		o.Text = d.text(name, v, contract.MaxTextBytes)
+		o.Text = d.text(name, v)
 	case "drill":
 		o.Drill = v.truth
 		if v.kind != kindBool {
@@ -80,7 +80,7 @@ func (r *orderReader) take(name string, v *value) bool {
 	case "answer_by":
 		o.AnswerBy = d.instant(name, v)
 	case "issuer":
-		o.Issuer = d.text(name, v, contract.MaxTextBytes)
+		o.Issuer = d.text(name, v)
 	case "lat":
 		o.Lat, r.place[0] = r.coordinate(contract.Lat, v)
 	case "lon":

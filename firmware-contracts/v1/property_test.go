@@ -207,7 +207,7 @@ func drawJSON(t *rapid.T, b []byte, n *node) []byte {
 			b = drawJSON(t, b, &n.obj[i].val)
 		}
 		b = append(b, '}')
-	default:
+	case kindNull, kindBytes, kindOther: // only null is drawn
 		b = append(b, "null"...)
 	}
 	space()
@@ -283,7 +283,7 @@ func drawCBOR(t *rapid.T, b []byte, n *node) []byte {
 		if open {
 			b = append(b, cborBreak)
 		}
-	default:
+	case kindNull, kindBytes, kindOther: // only null is drawn
 		b = append(b, 0xf6)
 	}
 	return b

@@ -200,7 +200,7 @@ func referReading(n *node, t contract.Topic, now time.Time) (r contract.Reading,
 				good = good && slices.Contains(contract.SOSCauses, v.text)
 			case contract.Report:
 				good = good && slices.Contains(contract.ReportCategories, v.text)
-			default:
+			case contract.Position, contract.Environment, contract.Status:
 				good = good && len(v.text) <= 64 && !strings.ContainsFunc(v.text, func(r rune) bool { return r < 32 || r == 127 })
 			}
 			if codeBad = !require(good); good {

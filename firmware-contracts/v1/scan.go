@@ -60,14 +60,13 @@ func (v *value) String() string {
 
 // named is String with the type before it.
 func (v *value) named() string {
-	switch v.kind {
-	case kindNumber:
+	if v.kind == kindNumber {
 		return "the number " + v.String()
-	case kindText:
-		return "the text " + v.String()
-	default:
-		return v.String()
 	}
+	if v.kind == kindText {
+		return "the text " + v.String()
+	}
+	return v.String()
 }
 
 func clip(b []byte) string {

@@ -123,18 +123,16 @@ func (s *scanner) nextJSON(closer byte, what string) bool {
 }
 
 func (s *scanner) scalarJSON(k kind, v *value) {
-	switch k {
-	case kindText:
+	switch {
+	case k == kindText:
 		v.raw, _ = s.stringJSON()
-	case kindNumber:
+	case k == kindNumber:
 		s.numberJSON(v)
-	case kindBool:
-		if s.b[s.i] == 't' {
-			s.wordJSON("true")
-			v.truth = true
-		} else {
-			s.wordJSON("false")
-		}
+	case k == kindBool && s.b[s.i] == 't':
+		s.wordJSON("true")
+		v.truth = true
+	case k == kindBool:
+		s.wordJSON("false")
 	default:
 		s.wordJSON("null")
 	}
@@ -198,7 +196,8 @@ func (s *scanner) utf8(t []byte, at int) bool {
 
 // escapedJSON reads on from the first backslash, putting the text together.
 func (s *scanner) escapedJSON(start, i int) ([]byte, bool) {
-	t := append(s.text[:0], s.b[start:i]...)
+	t := s.text[:0]
+	t = append(t, s.b[start:i]...)
 	for i < len(s.b) {
 		c := s.b[i]
 		switch {

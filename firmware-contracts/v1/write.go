@@ -76,7 +76,7 @@ func (w *writer) optional(k, v string) {
 
 func (w *writer) time(k string, at time.Time) {
 	w.key(k)
-	w.uint(uint64(at.UnixMilli())) //nolint:gosec // checked: not before 1970
+	w.uint(uint64(at.UnixMilli())) // checked: not before 1970
 }
 
 func (w *writer) bool(v bool) {
