@@ -271,7 +271,7 @@ func (j *Journal) giveBack(seg *segment) {
 // renew turns the last segment, which every reader has passed, into an empty one
 // that begins where it ended. A crash in between leaves a file without entries.
 func (j *Journal) renew(old *segment) error {
-	h := header{salt: rand.Uint32(), base: max(j.nextBase, old.end())}
+	h := header{salt: rand.Uint32(), base: max(j.nextBase, old.end())} //nolint:gosec // tells lives of a file apart, no secret
 	seg := &segment{path: segmentPath(j.o.Dir, h.base), base: h.base, salt: h.salt}
 	j.mu.Lock()
 	j.segments[len(j.segments)-1] = seg
@@ -323,7 +323,7 @@ func (j *Journal) last() *segment {
 
 // roll begins a new segment, durable in the folder before it is used.
 func (j *Journal) roll() error {
-	h := header{salt: rand.Uint32(), base: j.nextBase}
+	h := header{salt: rand.Uint32(), base: j.nextBase} //nolint:gosec // tells lives of a file apart, no secret
 	j.mu.Lock()
 	if n := len(j.segments); n > 0 {
 		h.before = j.segments[n-1].latest

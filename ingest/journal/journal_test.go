@@ -55,29 +55,29 @@ func entries(from, to int) (es []ingest.Entry) {
 	return es
 }
 
-func open(t testing.TB, o Options) *Journal {
-	t.Helper()
+func open(tb testing.TB, o Options) *Journal {
+	tb.Helper()
 	if o.Log == nil {
 		o.Log = zap.NewNop()
 	}
 	j, err := Open(o)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	t.Cleanup(func() { j.Close() })
+	tb.Cleanup(func() { j.Close() })
 	return j
 }
 
-func add(t testing.TB, j *Journal, es ...ingest.Entry) {
-	t.Helper()
+func add(tb testing.TB, j *Journal, es ...ingest.Entry) {
+	tb.Helper()
 	if err := j.Append(context.Background(), es); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 }
 
 // readAll reads from a position to the end.
-func readAll(t testing.TB, j *Journal, from ingest.Position, limit int) ([]ingest.Entry, ingest.Position) {
-	t.Helper()
+func readAll(tb testing.TB, j *Journal, from ingest.Position, limit int) ([]ingest.Entry, ingest.Position) {
+	tb.Helper()
 	done, cancel := context.WithCancel(context.Background())
 	cancel() // so that Read returns what is there and does not wait
 	var all []ingest.Entry
@@ -87,10 +87,10 @@ func readAll(t testing.TB, j *Journal, from ingest.Position, limit int) ([]inges
 			return all, next
 		}
 		if err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 		if len(es) == 0 || len(es) > limit || next <= from {
-			t.Fatalf("Read(%d, %d) gave %d entries and %d", from, limit, len(es), next)
+			tb.Fatalf("Read(%d, %d) gave %d entries and %d", from, limit, len(es), next)
 		}
 		all, from = append(all, es...), next
 	}
@@ -106,23 +106,23 @@ func same(a, b ingest.Entry) bool {
 	return a.Reading == b.Reading
 }
 
-func equal(t testing.TB, got, want []ingest.Entry) {
-	t.Helper()
+func equal(tb testing.TB, got, want []ingest.Entry) {
+	tb.Helper()
 	if len(got) != len(want) {
-		t.Fatalf("%d entries, want %d", len(got), len(want))
+		tb.Fatalf("%d entries, want %d", len(got), len(want))
 	}
 	for i := range want {
 		if !same(got[i], want[i]) {
-			t.Fatalf("entry %d:\n got %+v\nwant %+v", i, got[i], want[i])
+			tb.Fatalf("entry %d:\n got %+v\nwant %+v", i, got[i], want[i])
 		}
 	}
 }
 
-func segmentFiles(t testing.TB, dir string) []string {
-	t.Helper()
+func segmentFiles(tb testing.TB, dir string) []string {
+	tb.Helper()
 	files, err := filepath.Glob(filepath.Join(dir, "*"+suffix))
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return files
 }
@@ -155,11 +155,7 @@ func genEntry(t *rapid.T) ingest.Entry {
 
 func TestWhatIsAppendedIsReadBack(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
-		dir, err := os.MkdirTemp(t.TempDir(), "")
-		if err != nil {
-			rt.Fatal(err)
-		}
-		o := Options{Dir: dir, SegmentBytes: rapid.Int64Range(1<<10, 4<<10).Draw(rt, "segment"), MaxBytes: 1 << 20}
+		o := Options{Dir: t.TempDir(), SegmentBytes: rapid.Int64Range(1<<10, 4<<10).Draw(rt, "segment"), MaxBytes: 1 << 20}
 		j := open(t, o)
 		var want []ingest.Entry
 		for range rapid.IntRange(1, 8).Draw(rt, "steps") {

@@ -25,7 +25,7 @@ func (j *Journal) load() error {
 		// Positions are never reused, even when somebody removed the folder while
 		// the readers keep positions elsewhere: a journal begins at its birth in ns
 		// and never grows by a byte a nanosecond.
-		j.nextBase = max(j.nextBase, ingest.Position(max(time.Now().UnixNano(), 1))) //nolint:gosec // positive
+		j.nextBase = max(j.nextBase, ingest.Position(max(time.Now().UnixNano(), 1)))
 		for _, p := range j.readers {
 			j.nextBase = max(j.nextBase, p)
 		}
@@ -79,7 +79,7 @@ func (j *Journal) loadSegments() error {
 			}
 			j.damage.add(path, 0, size)
 			unknown = true
-			j.nextBase = base + ingest.Position(max(size-headerLen, 1)) //nolint:gosec // positive
+			j.nextBase = base + ingest.Position(max(size-headerLen, 1))
 			continue
 		}
 		if n := len(j.segments); n > 0 && !unknown {
@@ -119,7 +119,7 @@ func (j *Journal) loadTail() error {
 	if err != nil {
 		return fmt.Errorf("repairing the last segment: %w", err)
 	}
-	defer f.Close()
+	defer f.Close() //nolint:errcheck // Sync tells
 	if err := f.Truncate(headerLen + int64(t.good)); err != nil {
 		return fmt.Errorf("repairing the last segment: %w", err)
 	}

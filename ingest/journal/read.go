@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"slices"
 	"time"
 
 	"go.uber.org/zap"
@@ -112,12 +113,7 @@ func (j *Journal) locate(from ingest.Position) (*segment, ingest.Position) {
 func (j *Journal) keeps(seg *segment) bool {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	for _, s := range j.segments {
-		if s == seg {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(j.segments, seg)
 }
 
 // readSegment reads up to limit entries of one segment, of which size bytes may
@@ -127,7 +123,7 @@ func (j *Journal) readSegment(seg *segment, size int64, from ingest.Position, li
 	if err != nil {
 		return nil, from, err
 	}
-	defer f.Close()
+	defer f.Close() //nolint:errcheck // read only
 	sc := j.takeScratch()
 	defer j.giveScratch(sc)
 

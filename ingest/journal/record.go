@@ -189,7 +189,7 @@ func (d *decoder) time() time.Time {
 	if rest < 0 {
 		sec, rest = sec-1, rest+1000
 	}
-	return time.Unix(sec, rest*1e6+int64(ns)).UTC() //nolint:gosec // ns < 1e6
+	return time.Unix(sec, rest*1e6+int64(ns)).UTC() // ns < 1e6
 }
 
 func (d *decoder) bytes() []byte {

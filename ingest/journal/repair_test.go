@@ -327,7 +327,7 @@ func TestKilledWhileAppendingLosesNothingAcknowledged(t *testing.T) {
 func childLimit() {
 	fail := func(err error) {
 		fmt.Fprintln(os.Stdout, "FAIL", err)
-		os.Exit(1)
+		os.Exit(1) //nolint:forbidigo // the child is a program of its own
 	}
 	j, err := Open(Options{Dir: os.Getenv("FIREWATCH_JOURNAL_DIR"), Log: zap.NewNop()})
 	if err != nil {

@@ -86,7 +86,7 @@ func (h header) encode() []byte {
 	if !h.before.IsZero() {
 		before = h.before.UnixNano()
 	}
-	b = binary.LittleEndian.AppendUint64(b, uint64(before)) //nolint:gosec // bits are kept
+	b = binary.LittleEndian.AppendUint64(b, uint64(before))
 	b = b[:headerLen-4]
 	return binary.LittleEndian.AppendUint32(b, crc32.Checksum(b, castagnoli))
 }
@@ -227,7 +227,7 @@ func readHeader(path string) (h header, size int64, err error) {
 	if err != nil {
 		return header{}, 0, err
 	}
-	defer f.Close()
+	defer f.Close() //nolint:errcheck // read only
 	st, err := f.Stat()
 	if err != nil {
 		return header{}, 0, err
