@@ -75,7 +75,7 @@ var (
 func New(o Options) (*Client, error) {
 	base, err := o.check()
 	if err != nil {
-		return nil, fmt.Errorf("influx: %w", err)
+		return nil, err
 	}
 	hc := &http.Client{
 		Timeout: o.HTTPTimeout,
@@ -119,23 +119,23 @@ func (o *Options) check() (*url.URL, error) {
 	base, err := url.Parse(o.URL)
 	switch {
 	case err != nil:
-		return nil, fmt.Errorf("URL: %w", errors.Unwrap(err)) // without the text, which may hold a password
+		return nil, fmt.Errorf("influx: URL: %w", errors.Unwrap(err)) // without the text, which may hold a password
 	case base.Scheme != "http" && base.Scheme != "https" || base.Host == "":
-		return nil, errors.New("URL: want http://host:port or https://host:port")
+		return nil, errors.New("influx: URL: want http://host:port or https://host:port")
 	case base.User != nil || base.RawQuery != "" || base.Fragment != "":
-		return nil, errors.New("URL: credentials, query and fragment are not allowed in it")
+		return nil, errors.New("influx: URL: credentials, query and fragment are not allowed in it")
 	case o.Token != "" && (o.User != "" || o.Password != ""):
-		return nil, errors.New("Token: give a token or User and Password, not both")
+		return nil, errors.New("influx: Token: give a token or User and Password, not both")
 	case o.User == "" && o.Password != "":
-		return nil, errors.New("User: empty, but Password is given")
+		return nil, errors.New("influx: User: empty, but Password is given")
 	case strings.ContainsAny(o.User, ": "):
-		return nil, errors.New("User: colons and spaces are not allowed")
+		return nil, errors.New("influx: User: colons and spaces are not allowed")
 	case strings.ContainsAny(o.Token+o.Password, " \r\n"):
-		return nil, errors.New("Token: spaces and line breaks are not allowed in a token or password")
+		return nil, errors.New("influx: Token: spaces and line breaks are not allowed in a token or password")
 	case o.Keep < 0 || o.Keep > 0 && o.Keep < time.Hour:
-		return nil, errors.New("Keep: at least 1h, or 0 for ever")
+		return nil, errors.New("influx: Keep: at least 1h, or 0 for ever")
 	case o.HTTPTimeout < 0:
-		return nil, errors.New("HTTPTimeout: negative")
+		return nil, errors.New("influx: HTTPTimeout: negative")
 	}
 	if o.Database == "" {
 		o.Database = "firewatch"
@@ -144,10 +144,10 @@ func (o *Options) check() (*url.URL, error) {
 		o.RetentionPolicy = "autogen"
 	}
 	if !validName(o.Database) {
-		return nil, fmt.Errorf("Database %q: want 1 to 64 letters, digits, . _ or -", o.Database)
+		return nil, fmt.Errorf("influx: Database %q: want 1 to 64 letters, digits, . _ or -", o.Database)
 	}
 	if !validName(o.RetentionPolicy) {
-		return nil, fmt.Errorf("RetentionPolicy %q: want 1 to 64 letters, digits, . _ or -", o.RetentionPolicy)
+		return nil, fmt.Errorf("influx: RetentionPolicy %q: want 1 to 64 letters, digits, . _ or -", o.RetentionPolicy)
 	}
 	if o.HTTPTimeout == 0 {
 		o.HTTPTimeout = 20 * time.Second
@@ -212,7 +212,7 @@ func cause(e *influxhttp.Error) error {
 	if e.Err != nil && e.StatusCode == 0 {
 		return e.Err
 	}
-	err := fmt.Errorf("%d: %s", e.StatusCode, clip(message(e), 300))
+	err := fmt.Errorf("%d: %s", e.StatusCode, clip(message(e)))
 	if e.StatusCode == http.StatusUnauthorized || e.StatusCode == http.StatusForbidden {
 		return fmt.Errorf("%w: %w", ingest.ErrUnauthorized, err)
 	}
@@ -230,9 +230,10 @@ func message(e *influxhttp.Error) string {
 	return strings.ToLower(http.StatusText(e.StatusCode))
 }
 
-func clip(s string, n int) string {
-	if len(s) <= n {
+func clip(s string) string {
+	const most = 300 // bytes
+	if len(s) <= most {
 		return s
 	}
-	return strings.ToValidUTF8(s[:n], "") + "…"
+	return strings.ToValidUTF8(s[:most], "") + "…"
 }

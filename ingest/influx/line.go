@@ -121,7 +121,7 @@ func (e *encoder) append(b []byte, r *contract.Reading) ([]byte, error) {
 	}
 	if r.HasSeq {
 		b = append(b, ","+fieldSeq+"="...)
-		b = append(strconv.AppendInt(b, int64(r.Seq), 10), 'i') //nolint:gosec // checked above
+		b = append(strconv.AppendInt(b, int64(r.Seq), 10), 'i') // checked above
 	}
 	// Among positions only SOS and reports have a code, always, even an empty
 	// one: so the newest SOS is found without looking at the positions.
@@ -176,7 +176,7 @@ func tie(r *contract.Reading) int64 {
 		n = (n + 2*tieRange/3) % tieRange
 	case contract.Position, contract.Environment, contract.Status:
 	}
-	return int64(n) //nolint:gosec // below tieRange
+	return int64(n) // below tieRange
 }
 
 // valueHash is FNV-1a over the values, the code and the text.

@@ -37,7 +37,7 @@ func TestMain(m *testing.M) {
 			code = 1
 		}
 	}
-	os.Exit(code)
+	os.Exit(code) //nolint:forbidigo // what m.Run found is not all
 }
 
 func withServer(m *testing.M) (code int, err error) {
@@ -105,8 +105,8 @@ func ownServer(t *testing.T, auth bool) *influxd.Server {
 }
 
 // connect returns a client without a database yet.
-func connect(t testing.TB, o influx.Options) *influx.Client {
-	t.Helper()
+func connect(tb testing.TB, o influx.Options) *influx.Client {
+	tb.Helper()
 	if o.URL == "" {
 		o.URL = server.URL()
 	}
@@ -115,18 +115,18 @@ func connect(t testing.TB, o influx.Options) *influx.Client {
 	}
 	c, err := influx.New(o)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	t.Cleanup(c.Close)
+	tb.Cleanup(c.Close)
 	return c
 }
 
 // client returns one with its database made.
-func client(t testing.TB, o influx.Options) *influx.Client {
-	t.Helper()
-	c := connect(t, o)
-	if err := c.Setup(t.Context()); err != nil {
-		t.Fatal(err)
+func client(tb testing.TB, o influx.Options) *influx.Client {
+	tb.Helper()
+	c := connect(tb, o)
+	if err := c.Setup(tb.Context()); err != nil {
+		tb.Fatal(err)
 	}
 	return c
 }
@@ -155,18 +155,18 @@ func weather(id contract.DeviceID, at time.Time, seq uint64) contract.Reading {
 	return r
 }
 
-func mustWrite(t testing.TB, c *influx.Client, rs ...contract.Reading) {
-	t.Helper()
-	if err := c.Write(t.Context(), rs); err != nil {
-		t.Fatal(err)
+func mustWrite(tb testing.TB, c *influx.Client, rs ...contract.Reading) {
+	tb.Helper()
+	if err := c.Write(tb.Context(), rs); err != nil {
+		tb.Fatal(err)
 	}
 }
 
-func history(t testing.TB, c *influx.Client, id contract.DeviceID, class contract.Class) []contract.Reading {
-	t.Helper()
-	rs, err := c.Readings(t.Context(), ingest.ReadingQuery{Device: id, Class: class, From: day.Add(-400 * 24 * time.Hour), To: day.Add(400 * 24 * time.Hour), Limit: 10_000})
+func history(tb testing.TB, c *influx.Client, id contract.DeviceID, class contract.Class) []contract.Reading {
+	tb.Helper()
+	rs, err := c.Readings(tb.Context(), ingest.ReadingQuery{Device: id, Class: class, From: day.Add(-400 * 24 * time.Hour), To: day.Add(400 * 24 * time.Hour), Limit: 10_000})
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return rs
 }

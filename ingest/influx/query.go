@@ -76,11 +76,11 @@ func decode(resp *http.Response, each func(*series) error) (err error) {
 			return fmt.Errorf("reading the answer: %w", err)
 		}
 		if doc.Error != "" {
-			return &statementError{clip(doc.Error, 300)}
+			return &statementError{clip(doc.Error)}
 		}
 		for i := range doc.Results {
 			if text := doc.Results[i].Error; text != "" {
-				return &statementError{clip(text, 300)}
+				return &statementError{clip(text)}
 			}
 			for j := range doc.Results[i].Series {
 				if err := each(&doc.Results[i].Series[j]); err != nil {

@@ -178,12 +178,12 @@ func outcome(e *influxhttp.Error) error {
 		return &ingest.ThrottledError{After: retryAfter(e), Cause: fmt.Errorf("writing to InfluxDB: %w", cause(e))}
 	case http.StatusNotFound:
 		if fromInflux(e) {
-			return fmt.Errorf("writing to InfluxDB: %w: %s", errNoDatabase, clip(text, 300))
+			return fmt.Errorf("writing to InfluxDB: %w: %s", errNoDatabase, clip(text))
 		}
 	case http.StatusInternalServerError:
 		// 1.8 has no status of its own for it.
 		if strings.HasPrefix(text, "retention policy not found") || strings.HasPrefix(text, "database not found") {
-			return fmt.Errorf("writing to InfluxDB: %w: %s", errNoDatabase, clip(text, 300))
+			return fmt.Errorf("writing to InfluxDB: %w: %s", errNoDatabase, clip(text))
 		}
 	}
 	return fmt.Errorf("writing to InfluxDB: %w", cause(e))
@@ -215,7 +215,7 @@ func parseRefusal(text string) *refusal {
 	if _, after, ok := strings.Cut(r.reason, "partial write: "); ok {
 		r.reason = after
 	}
-	r.reason = clip(r.reason, 300)
+	r.reason = clip(r.reason)
 	return r
 }
 

@@ -23,35 +23,35 @@ import (
 )
 
 // say talks to InfluxDB past the client.
-func say(t testing.TB, method, path string, params url.Values, body string) string {
-	t.Helper()
+func say(tb testing.TB, method, path string, params url.Values, body string) string {
+	tb.Helper()
 	req, err := http.NewRequestWithContext(context.Background(), method, server.URL()+path+"?"+params.Encode(), strings.NewReader(body))
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	defer http.DefaultClient.CloseIdleConnections()
 	defer resp.Body.Close()
 	b, err := io.ReadAll(resp.Body)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	if resp.StatusCode/100 != 2 || strings.Contains(string(b), `"error"`) {
-		t.Fatalf("%s %s: %d %s", path, params, resp.StatusCode, b)
+		tb.Fatalf("%s %s: %d %s", path, params, resp.StatusCode, b)
 	}
 	return string(b)
 }
 
-func count(t testing.TB, db, measurement string) int {
-	t.Helper()
+func count(tb testing.TB, db, measurement string) int {
+	tb.Helper()
 	n := 0
-	answer := say(t, http.MethodGet, "/query", url.Values{"db": {db}, "q": {"SELECT count(received_ms) FROM " + measurement}}, "")
+	answer := say(tb, http.MethodGet, "/query", url.Values{"db": {db}, "q": {"SELECT count(received_ms) FROM " + measurement}}, "")
 	if _, rest, ok := strings.Cut(answer, `1970-01-01T00:00:00Z",`); ok {
 		if _, err := fmt.Sscanf(rest, "%d", &n); err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 	}
 	return n
@@ -251,7 +251,7 @@ func TestKilledServerLosesNothingAcknowledged(t *testing.T) {
 	c := client(t, influx.Options{URL: s.URL(), HTTPTimeout: 5 * time.Second})
 	var acknowledged []contract.Reading
 	failed := 0
-	for i := 0; i < 400; i++ {
+	for i := range 400 {
 		if i == 100 || i == 250 {
 			if err := syscall.Kill(s.PID(), syscall.SIGKILL); err != nil {
 				t.Fatal(err)

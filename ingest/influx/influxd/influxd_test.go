@@ -29,7 +29,7 @@ const parentEnv = "FIREWATCH_TEST_INFLUXD_PARENT"
 
 func TestMain(m *testing.M) {
 	if dir := os.Getenv(parentEnv); dir != "" {
-		os.Exit(beParent(dir))
+		os.Exit(beParent(dir)) //nolint:forbidigo // the child is a program of its own
 	}
 	goleak.VerifyTestMain(m)
 }

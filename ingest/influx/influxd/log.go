@@ -42,7 +42,7 @@ func (l *logFile) Write(p []byte) (int, error) {
 	if l.f == nil {
 		f, err := os.OpenFile(l.path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 		if err != nil {
-			return len(p), nil //nolint:nilerr // the tail has it, and the child must go on
+			return len(p), nil // the tail has it, and the child must go on
 		}
 		l.f, l.size = f, 0
 		if fi, err := f.Stat(); err == nil {

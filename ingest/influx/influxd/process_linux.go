@@ -28,7 +28,7 @@ var errLocked = errors.New("locked")
 // lockFile takes the lock that lasts as long as this process or the returned
 // file. The kernel lets go of it when the process is killed.
 func lockFile(path string) (*os.File, error) {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600) //nolint:gosec // our own folder
 	if err != nil {
 		return nil, err
 	}
@@ -46,7 +46,7 @@ func lockFile(path string) (*os.File, error) {
 // names one and that process really runs with our configuration file. It
 // returns the pid that it ended, or 0.
 func stopOrphan(pidPath, configPath string, patience time.Duration) (int, error) {
-	text, err := os.ReadFile(pidPath)
+	text, err := os.ReadFile(pidPath) //nolint:gosec // our own folder
 	if errors.Is(err, os.ErrNotExist) {
 		return 0, nil
 	}
@@ -55,11 +55,11 @@ func stopOrphan(pidPath, configPath string, patience time.Duration) (int, error)
 	}
 	pid, err := strconv.Atoi(strings.TrimSpace(string(text)))
 	if err != nil || pid <= 1 {
-		return 0, nil //nolint:nilerr // a torn pid file names nobody
+		return 0, nil // a torn pid file names nobody
 	}
 	p, err := os.FindProcess(pid) // holds the process itself, not the number
 	if err != nil {
-		return 0, nil //nolint:nilerr // it is gone
+		return 0, nil // it is gone
 	}
 	defer p.Release() //nolint:errcheck // nothing to do about it
 	if !runsWith(pid, configPath) {

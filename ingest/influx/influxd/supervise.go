@@ -211,7 +211,7 @@ const userName = "firewatch"
 
 // loadToken reads the credential of an earlier start, or makes one.
 func loadToken(path string) (string, error) {
-	b, err := os.ReadFile(path)
+	b, err := os.ReadFile(path) //nolint:gosec // our own folder
 	if err == nil {
 		if t := strings.TrimSpace(string(b)); strings.HasPrefix(t, userName+":") {
 			return t, nil
