@@ -48,7 +48,7 @@ func (j *MemoryJournal) Read(ctx context.Context, from ingest.Position, limit in
 	for {
 		j.mu.Lock()
 		if n := ingest.Position(len(j.entries)); from < n {
-			to := min(n, from+ingest.Position(limit))
+			to := min(n, from+ingest.Position(limit)) //nolint:gosec // a count
 			out := append([]ingest.Entry(nil), j.entries[from:to]...)
 			j.mu.Unlock()
 			return out, to, nil

@@ -23,21 +23,21 @@ type Mosquitto struct {
 
 // StartMosquitto starts a broker that is stopped with the test. It fails the
 // test when mosquitto is not installed.
-func StartMosquitto(t testing.TB) *Mosquitto {
-	t.Helper()
+func StartMosquitto(tb testing.TB) *Mosquitto {
+	tb.Helper()
 	if _, err := exec.LookPath("mosquitto"); err != nil {
-		t.Fatalf("mosquitto is missing: apt-get install mosquitto mosquitto-clients: %v", err)
+		tb.Fatalf("mosquitto is missing: apt-get install mosquitto mosquitto-clients: %v", err)
 	}
-	dir := t.TempDir()
-	m := &Mosquitto{Addr: freeAddr(t), conf: filepath.Join(dir, "mosquitto.conf")}
+	dir := tb.TempDir()
+	m := &Mosquitto{Addr: freeAddr(tb), conf: filepath.Join(dir, "mosquitto.conf")}
 	host, port, _ := net.SplitHostPort(m.Addr)
 	conf := fmt.Sprintf("listener %s %s\nallow_anonymous true\npersistence true\npersistence_location %s/\nmax_queued_messages 0\nmax_inflight_messages 0\nuser root\n",
 		port, host, dir)
 	if err := os.WriteFile(m.conf, []byte(conf), 0o600); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	m.Start(t)
-	t.Cleanup(func() { m.Stop(t) })
+	m.Start(tb)
+	tb.Cleanup(func() { m.Stop(tb) })
 	return m
 }
 
@@ -45,14 +45,14 @@ func StartMosquitto(t testing.TB) *Mosquitto {
 func (m *Mosquitto) URL() string { return "tcp://" + m.Addr }
 
 // Start starts the stopped broker again, on the same port.
-func (m *Mosquitto) Start(t testing.TB) {
-	t.Helper()
+func (m *Mosquitto) Start(tb testing.TB) {
+	tb.Helper()
 	m.log = &bytes.Buffer{}
-	m.cmd = exec.Command("mosquitto", "-c", m.conf) //nolint:noctx // lives as long as the test wants
+	m.cmd = exec.Command("mosquitto", "-c", m.conf) //nolint:gosec,noctx // our own configuration; lives as long as the test wants
 	m.cmd.Stdout, m.cmd.Stderr = m.log, m.log
 	m.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := m.cmd.Start(); err != nil {
-		t.Fatalf("starting mosquitto: %v", err)
+		tb.Fatalf("starting mosquitto: %v", err)
 	}
 	for deadline := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) {
 		c, err := net.Dial("tcp", m.Addr) //nolint:noctx // loopback
@@ -61,19 +61,19 @@ func (m *Mosquitto) Start(t testing.TB) {
 			return
 		}
 		if time.Now().After(deadline) {
-			t.Fatalf("mosquitto does not listen on %s: %v", m.Addr, err)
+			tb.Fatalf("mosquitto does not listen on %s: %v", m.Addr, err)
 		}
 	}
 }
 
 // Stop stops the broker in order; it writes its sessions down.
-func (m *Mosquitto) Stop(t testing.TB) { m.signal(t, syscall.SIGTERM) }
+func (m *Mosquitto) Stop(tb testing.TB) { m.signal(tb, syscall.SIGTERM) }
 
 // Kill ends the broker at once.
-func (m *Mosquitto) Kill(t testing.TB) { m.signal(t, syscall.SIGKILL) }
+func (m *Mosquitto) Kill(tb testing.TB) { m.signal(tb, syscall.SIGKILL) }
 
-func (m *Mosquitto) signal(t testing.TB, s syscall.Signal) {
-	t.Helper()
+func (m *Mosquitto) signal(tb testing.TB, s syscall.Signal) {
+	tb.Helper()
 	if m.cmd == nil {
 		return
 	}
@@ -82,12 +82,15 @@ func (m *Mosquitto) signal(t testing.TB, s syscall.Signal) {
 	m.cmd = nil
 }
 
-func freeAddr(t testing.TB) string {
-	t.Helper()
+func freeAddr(tb testing.TB) string {
+	tb.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // loopback
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	defer l.Close()
-	return l.Addr().String()
+	addr := l.Addr().String()
+	if err := l.Close(); err != nil {
+		tb.Fatal(err)
+	}
+	return addr
 }

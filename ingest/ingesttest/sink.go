@@ -1,9 +1,11 @@
 package ingesttest
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -64,6 +66,7 @@ func FullReading(c contract.Class, id contract.DeviceID, measured time.Time) con
 		Seq: 1<<53 - 1, HasSeq: true,
 	}
 	switch c {
+	case contract.Position: // has neither code nor text
 	case contract.Environment:
 		r.Kind = contract.Sensor
 	case contract.SOS:
@@ -152,11 +155,11 @@ func (s *sinkSuite) equalTimes(t *testing.T) {
 	s.write(t, sink, want...)
 	s.write(t, sink, want[0], want[n])
 	got := s.read(t, history, s.hour(contract.Position, s.Devices[0]))
-	slices.SortFunc(got, func(a, b contract.Reading) int { return int(a.Seq) - int(b.Seq) })
+	slices.SortFunc(got, func(a, b contract.Reading) int { return cmp.Compare(a.Seq, b.Seq) })
 	equalReadings(t, got, want[:n])
 	temp := func(r *contract.Reading) float64 { x, _ := r.Values.Get(contract.TempC); return x }
 	got = s.read(t, history, s.hour(contract.Environment, s.Devices[1]))
-	slices.SortFunc(got, func(a, b contract.Reading) int { return int(temp(&a) - temp(&b)) })
+	slices.SortFunc(got, func(a, b contract.Reading) int { return cmp.Compare(temp(&a), temp(&b)) })
 	equalReadings(t, got, want[n:])
 }
 
@@ -288,14 +291,14 @@ func equalReadings(t *testing.T, got, want []contract.Reading) {
 }
 
 func describe(rs []contract.Reading) string {
-	out := ""
+	var out strings.Builder
 	for i := range rs {
 		r := &rs[i]
-		out += fmt.Sprintf("\n  %s %s %s measured %s received %s seq %d/%t code %q text %q", r.Device, r.Kind, r.Class,
+		fmt.Fprintf(&out, "\n  %s %s %s measured %s received %s seq %d/%t code %q text %q", r.Device, r.Kind, r.Class,
 			r.Measured.Format(time.RFC3339Nano), r.Received.Format(time.RFC3339Nano), r.Seq, r.HasSeq, r.Code, r.Text)
 		for f, x := range r.Values.All() {
-			out += fmt.Sprintf(" %s=%v", f, x)
+			fmt.Fprintf(&out, " %s=%v", f, x)
 		}
 	}
-	return out
+	return out.String()
 }

@@ -258,7 +258,7 @@ type running struct {
 func startSource(t *testing.T, b SourceBench, acc *acceptor) *running {
 	t.Helper()
 	src := b.Open(t)
-	ctx, cancel := context.WithCancel(context.Background()) //nolint:usetesting // ends before t's cleanups, which need the broker
+	ctx, cancel := context.WithCancel(context.Background()) // t.Context would end before t's cleanups, which need the broker
 	r := &running{cancel: cancel, done: make(chan struct{})}
 	go func() {
 		defer close(r.done)
