@@ -167,8 +167,7 @@ func (d *Drain) write(ctx, hard context.Context, readings []contract.Reading) er
 		}
 		this := wait
 		wait = min(2*wait, d.o.RetryMax)
-		var throttled *ThrottledError
-		if errors.As(err, &throttled) {
+		if throttled, ok := errors.AsType[*ThrottledError](err); ok {
 			this = max(d.o.RetryMin, min(throttled.After, longestThrottle))
 			wait = d.o.RetryMin
 		}

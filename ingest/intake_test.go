@@ -62,6 +62,7 @@ func newBench(t *testing.T, o ingest.IntakeOptions) *bench {
 }
 
 func (b *bench) start(t *testing.T) {
+	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	b.stop = cancel
 	go func() { b.done <- b.intake.Run(ctx) }()

@@ -77,7 +77,7 @@ func New(o Options) (*Broker, error) {
 	if err := server.AddHook(b.hook, nil); err != nil {
 		return nil, fmt.Errorf("adding the broker's hook: %w", err)
 	}
-	l, err := net.Listen("tcp", o.Addr)
+	l, err := net.Listen("tcp", o.Addr) //nolint:noctx // a constructor has no context, and listening does not wait
 	if err != nil {
 		return nil, fmt.Errorf("listening for MQTT: %w", err)
 	}

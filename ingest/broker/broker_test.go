@@ -299,7 +299,7 @@ func TestLastWillOnAForeignTopicIsRefused(t *testing.T) {
 func TestClientThatDoesNotReadDelaysNobody(t *testing.T) {
 	addr, got := start(t)
 	go func() {
-		for range got { //nolint:revive // only empties the channel
+		for range got {
 		}
 	}()
 	mute := dialRaw(t, addr, "tr-1")

@@ -40,9 +40,9 @@ type hook struct {
 func (h *hook) ID() string { return "firewatch" }
 
 func (h *hook) Provides(b byte) bool {
-	return bytes.Contains([]byte{
+	return bytes.IndexByte([]byte{
 		mqtt.OnConnectAuthenticate, mqtt.OnACLCheck, mqtt.OnPublish, mqtt.OnWill, mqtt.OnSubscribed, mqtt.OnDisconnect,
-	}, []byte{b})
+	}, b) >= 0
 }
 
 func (h *hook) start(ctx context.Context, to ingest.Acceptor) {
@@ -200,7 +200,7 @@ func (h *hook) OnSubscribed(cl *mqtt.Client, _ packets.Packet, _ []byte) {
 func (h *hook) OnWill(_ *mqtt.Client, w mqtt.Will) (mqtt.Will, error) {
 	t, err := contract.ParseTopic(w.TopicName)
 	if err != nil || t.Orders || h.draining.Load() {
-		return mqtt.Will{}, nil
+		return mqtt.Will{}, nil //nolint:nilerr // a will that is no uplink is nobody's
 	}
 	m := ingest.Message{Topic: w.TopicName, Payload: w.Payload, Received: time.Now().UTC()}
 	h.outstanding.Take()

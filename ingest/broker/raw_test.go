@@ -92,6 +92,7 @@ type sent struct {
 }
 
 func newDevice(t *testing.T, addr, username string) *device {
+	t.Helper()
 	d := &device{}
 	stop := make(chan struct{})
 	var done sync.WaitGroup

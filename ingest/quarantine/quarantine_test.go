@@ -33,23 +33,23 @@ func garbage(id string, i int) ingest.Rejection {
 	}
 }
 
-func open(t testing.TB, o Options) *Quarantine {
-	t.Helper()
+func open(tb testing.TB, o Options) *Quarantine {
+	tb.Helper()
 	if o.Log == nil {
 		o.Log = zap.NewNop()
 	}
 	q, err := Open(o)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	t.Cleanup(func() { q.Close() })
+	tb.Cleanup(func() { q.Close() })
 	return q
 }
 
-func keep(t testing.TB, q *Quarantine, rs ...ingest.Rejection) {
-	t.Helper()
+func keep(tb testing.TB, q *Quarantine, rs ...ingest.Rejection) {
+	tb.Helper()
 	if err := q.Keep(context.Background(), rs); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 }
 
@@ -63,22 +63,22 @@ func countOf(q *Quarantine, id contract.DeviceID) ingest.QuarantineCount {
 }
 
 // lines reads all kept rejections, oldest first.
-func lines(t testing.TB, dir string) (out []record) {
-	t.Helper()
+func lines(tb testing.TB, dir string) (out []record) {
+	tb.Helper()
 	names, err := filepath.Glob(filepath.Join(dir, "rejected-*.jsonl"))
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	slices.Sort(names)
 	for _, name := range names {
 		b, err := os.ReadFile(name)
 		if err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 		for s := bufio.NewScanner(bytes.NewReader(b)); s.Scan(); {
 			var r record
 			if err := json.Unmarshal(s.Bytes(), &r); err != nil {
-				t.Fatalf("%s: %v in %q", name, err, s.Text())
+				tb.Fatalf("%s: %v in %q", name, err, s.Text())
 			}
 			out = append(out, r)
 		}
@@ -86,16 +86,16 @@ func lines(t testing.TB, dir string) (out []record) {
 	return out
 }
 
-func size(t testing.TB, dir string) (n int64) {
-	t.Helper()
+func size(tb testing.TB, dir string) (n int64) {
+	tb.Helper()
 	names, err := filepath.Glob(filepath.Join(dir, "rejected-*.jsonl"))
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	for _, name := range names {
 		st, err := os.Stat(name)
 		if err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 		n += st.Size()
 	}
