@@ -85,8 +85,7 @@ func Parse(doc []byte) (*Alert, error) {
 }
 
 func reason(err error) string {
-	var syntax *xml.SyntaxError
-	if errors.As(err, &syntax) {
+	if syntax, ok := errors.AsType[*xml.SyntaxError](err); ok {
 		return "not well-formed XML: " + clip(syntax.Msg)
 	}
 	if errors.Is(err, io.EOF) {

@@ -11,17 +11,26 @@ type spec struct {
 	kids     []*spec  // in order
 }
 
-func opt(name string) *spec                   { return &spec{name: name} }
-func must(name string) *spec                  { return &spec{name: name, required: true, filled: true} }
+func opt(name string) *spec { return &spec{name: name} }
+
+func must(name string) *spec { return &spec{name: name, required: true, filled: true} }
+
 func word(name string, words ...string) *spec { return &spec{name: name, required: true, words: words} }
-func several(name string) *spec               { return &spec{name: name, many: true} }
-func group(name string, kids ...*spec) *spec  { return &spec{name: name, many: true, kids: kids} }
+
+func several(name string) *spec { return &spec{name: name, many: true} }
+
+func group(name string, kids ...*spec) *spec { return &spec{name: name, many: true, kids: kids} }
+
 func pair(name string) *spec {
 	return group(name, must("valueName"), &spec{name: "value", required: true})
 }
-func (s *spec) each(required bool) *spec          { s.many, s.required = true, required; return s }
-func (s *spec) attachment() *spec                 { s.large = true; return s }
-func timeOf(name string) *spec                    { return &spec{name: name, filled: true} }
+
+func (s *spec) each(required bool) *spec { s.many, s.required = true, required; return s }
+
+func (s *spec) attachment() *spec { s.large = true; return s }
+
+func timeOf(name string) *spec { return &spec{name: name, filled: true} }
+
 func optWords(name string, words ...string) *spec { return &spec{name: name, words: words} }
 
 // schema is the element alert of CAP-v1.2.xsd. Severity is checked where it is

@@ -86,7 +86,7 @@ func (p *parser) time(n *node, name string) time.Time {
 }
 
 func (p *parser) references(n *node) (out []Reference) {
-	for _, s := range strings.Fields(n.text) {
+	for s := range strings.FieldsSeq(n.text) {
 		parts := strings.Split(s, ",")
 		if len(parts) != 3 || parts[0] == "" || parts[1] == "" {
 			p.fault(n.line, n.path, "%q: want sender,identifier,sent, several with blanks between them", clip(s))
@@ -189,7 +189,7 @@ func (p *parser) area(n *node) Area {
 
 // parsePolygon reads a ring; an empty element, which the schema allows, is none.
 func parsePolygon(s string) (ring []Point, fault string) {
-	for _, word := range strings.Fields(s) {
+	for word := range strings.FieldsSeq(s) {
 		pt, ok := parsePoint(word)
 		if !ok {
 			return nil, fmt.Sprintf("%q: want latitude,longitude in degrees (WGS-84), pairs with blanks between them", clip(word))
