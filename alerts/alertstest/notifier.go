@@ -83,8 +83,7 @@ func (b NotifierBench) tell(t *testing.T, team alerts.Team, open ...contract.Ord
 		if err == nil {
 			return
 		}
-		var never *alerts.PermanentError
-		if errors.As(err, &never) {
+		if _, ok := errors.AsType[*alerts.PermanentError](err); ok {
 			break
 		}
 	}
@@ -172,8 +171,7 @@ func notifierContext(t *testing.T, b NotifierBench) {
 
 func notifierBadTeam(t *testing.T, b NotifierBench) {
 	err := b.Notifier.Notify(t.Context(), alerts.Team{ID: "a/#"}, []contract.Order{notifierOrder(1)})
-	var never *alerts.PermanentError
-	if !errors.As(err, &never) {
+	if _, ok := errors.AsType[*alerts.PermanentError](err); !ok {
 		t.Errorf("a team without address: %v, want a *alerts.PermanentError", err)
 	}
 }

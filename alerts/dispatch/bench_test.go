@@ -170,7 +170,7 @@ func (b *bench) run(o dispatch.Options) (*dispatch.Dispatcher, func()) {
 }
 
 // order gives an order to the teams.
-func (b *bench) order(id string, level alerts.Severity, teams ...int) alerts.Order {
+func (b *bench) order(id string, level alerts.Severity, teams ...int) {
 	b.t.Helper()
 	now := time.Now()
 	o := alerts.Order{
@@ -184,7 +184,6 @@ func (b *bench) order(id string, level alerts.Severity, teams ...int) alerts.Ord
 	if _, _, err := b.store.CreateOrder(b.t.Context(), o, alerts.NewDeliveries(o, picks, now), nil); err != nil {
 		b.t.Fatal(err)
 	}
-	return o
 }
 
 func (b *bench) delivery(order string, team int) alerts.Delivery {

@@ -207,8 +207,7 @@ func (d *Dispatcher) notify(ctx context.Context, n alerts.Notifier, team alerts.
 	ctx, cancel := context.WithTimeout(ctx, d.o.Timeout)
 	defer cancel()
 	err := n.Notify(ctx, team, slices.Clone(open))
-	var throttled *alerts.ThrottledError
-	if errors.As(err, &throttled) {
+	if throttled, ok := errors.AsType[*alerts.ThrottledError](err); ok {
 		d.mu.Lock()
 		if next := d.o.Now().Add(throttled.After); next.After(d.held[ch]) {
 			d.held[ch] = next

@@ -198,7 +198,7 @@ func (b *bench) warm(ctx context.Context, from, judged uint64) (uint64, error) {
 		switch {
 		case dry && err != nil:
 			b.Log.Warn("feed ends before the judged position", zap.Uint64("end", from), zap.Uint64("judged", judged))
-			return from, nil
+			return from, nil //nolint:nilerr // the feed ends here, that is all
 		case err != nil:
 			return 0, fmt.Errorf("reading the feed to fill windows: %w", err)
 		case batch.Next > judged && limit > 1:

@@ -183,7 +183,7 @@ func (b *bench) reloadRoster(ctx context.Context, version int64, demo bool) erro
 	if err != nil {
 		return fmt.Errorf("reading devices: %w", err)
 	}
-	b.roster, b.demo, b.areas, b.teams = version, demo || b.Engine.Demo, alerts.IndexAreas(areas), teams
+	b.roster, b.demo, b.areas, b.teams = version, demo || b.Demo, alerts.IndexAreas(areas), teams
 	b.cells = make(map[cell][]*subject)
 	clear(b.around)
 	for _, s := range b.subjects {

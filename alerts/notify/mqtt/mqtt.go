@@ -135,7 +135,7 @@ func (n *Notifier) Run(ctx context.Context) error {
 		wait = min(2*wait, n.o.RetryMax)
 	}
 	n.set(nil, errors.New("stopped"))
-	return nil
+	return nil //nolint:nilerr // the end was asked for
 }
 
 func (n *Notifier) set(c *connection, state error) {
