@@ -75,7 +75,7 @@ func (r *Rule) severity(base Severity, s Surroundings) (Severity, []string) {
 	out := base
 	var why []string
 	raise := func(n int, because string) {
-		to := min(out+Severity(n), max(r.RaiseMax, base))
+		to := min(out+Severity(n), max(r.RaiseMax, base)) //nolint:gosec // at most 4
 		if n > 0 && to > out {
 			why = append(why, fmt.Sprintf("%s：由%s提高到%s", because, out.Chinese(), to.Chinese()))
 			out = to
@@ -185,13 +185,13 @@ func (c *Context) where() string {
 		return ""
 	}
 	chain := c.Areas.Chain(c.Device.Area)
-	name := ""
-	for i := min(len(chain), 2) - 1; i >= 0; i-- {
-		if chain[i].Level != City {
-			name += chain[i].Name
+	var name strings.Builder
+	for _, a := range slices.Backward(chain[:min(len(chain), 2)]) {
+		if a.Level != City {
+			name.WriteString(a.Name)
 		}
 	}
-	return name
+	return name.String()
 }
 
 // who names the device for people.

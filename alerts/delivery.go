@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -72,15 +73,15 @@ func (d *Delivery) Apply(a contract.Answer, onBehalf bool) (changed bool, err er
 	if d.Sent.IsZero() && !onBehalf {
 		d.Sent = said // seen on the page before any channel took it
 	}
-	switch {
-	case a.Receipt == contract.Delivered:
+	switch a.Receipt {
+	case contract.Delivered:
 		earliest(&d.Delivered, said)
 		d.advance(DeliveryDelivered)
-	case a.Receipt == contract.Read:
+	case contract.Read:
 		earliest(&d.Delivered, said)
 		earliest(&d.Read, said)
 		d.advance(DeliveryRead)
-	default:
+	case contract.Accepted, contract.Standby, contract.Rejected, contract.InPosition, contract.StoodDown:
 		if !onBehalf { // an answer by telephone does not show that the terminal has it
 			earliest(&d.Delivered, said)
 			earliest(&d.Read, said)
@@ -124,16 +125,7 @@ func (d *Delivery) newer(a contract.Answer, said time.Time) bool {
 	if d.Answer == "" || said.After(d.Answered) {
 		return true
 	}
-	return said.Equal(d.Answered) && step(a.Receipt) > step(d.Answer)
-}
-
-func step(r contract.Receipt) int {
-	for i, x := range contract.Receipts {
-		if x == r {
-			return i
-		}
-	}
-	return -1
+	return said.Equal(d.Answered) && slices.Index(contract.Receipts, a.Receipt) > slices.Index(contract.Receipts, d.Answer)
 }
 
 func earliest(t *time.Time, at time.Time) {

@@ -44,40 +44,67 @@ func TestReceiptsInAnyOrder(t *testing.T) {
 		{"delivered", []contract.Answer{say(contract.Delivered, 1)}, DeliveryDelivered, [3]time.Time{at(1)}, ""},
 		{"read fills delivered", []contract.Answer{say(contract.Read, 2)}, DeliveryRead, [3]time.Time{at(2), at(2)}, ""},
 		{
-			"delivered after read gives the true time", []contract.Answer{say(contract.Read, 2), say(contract.Delivered, 1)},
-			DeliveryRead, [3]time.Time{at(1), at(2)}, "",
+			"delivered after read gives the true time",
+			[]contract.Answer{say(contract.Read, 2), say(contract.Delivered, 1)},
+			DeliveryRead,
+			[3]time.Time{at(1), at(2)},
+			"",
 		},
 		{
-			"delivered again keeps the first", []contract.Answer{say(contract.Delivered, 1), say(contract.Delivered, 3)},
-			DeliveryDelivered, [3]time.Time{at(1)}, "",
+			"delivered again keeps the first",
+			[]contract.Answer{say(contract.Delivered, 1), say(contract.Delivered, 3)},
+			DeliveryDelivered,
+			[3]time.Time{at(1)},
+			"",
 		},
 		{
-			"answer fills all", []contract.Answer{say(contract.Accepted, 3)},
-			DeliveryAnswered, [3]time.Time{at(3), at(3), at(3)}, contract.Accepted,
+			"answer fills all",
+			[]contract.Answer{say(contract.Accepted, 3)},
+			DeliveryAnswered,
+			[3]time.Time{at(3), at(3), at(3)},
+			contract.Accepted,
 		},
 		{
-			"read after an answer goes not back", []contract.Answer{say(contract.Accepted, 3), say(contract.Read, 4)},
-			DeliveryAnswered, [3]time.Time{at(3), at(3), at(3)}, contract.Accepted,
+			"read after an answer goes not back",
+			[]contract.Answer{say(contract.Accepted, 3), say(contract.Read, 4)},
+			DeliveryAnswered,
+			[3]time.Time{at(3), at(3), at(3)},
+			contract.Accepted,
 		},
 		{
-			"the later answer stands", []contract.Answer{say(contract.Standby, 1), say(contract.Accepted, 3)},
-			DeliveryAnswered, [3]time.Time{at(1), at(1), at(3)}, contract.Accepted,
+			"the later answer stands",
+			[]contract.Answer{say(contract.Standby, 1), say(contract.Accepted, 3)},
+			DeliveryAnswered,
+			[3]time.Time{at(1), at(1), at(3)},
+			contract.Accepted,
 		},
 		{
-			"the answer said later stands though it came first", []contract.Answer{say(contract.Accepted, 3), say(contract.Standby, 1)},
-			DeliveryAnswered, [3]time.Time{at(1), at(1), at(3)}, contract.Accepted,
+			"the answer said later stands though it came first",
+			[]contract.Answer{say(contract.Accepted, 3), say(contract.Standby, 1)},
+			DeliveryAnswered,
+			[3]time.Time{at(1), at(1), at(3)},
+			contract.Accepted,
 		},
 		{
-			"in position after accepted", []contract.Answer{say(contract.Accepted, 3), say(contract.InPosition, 20)},
-			DeliveryAnswered, [3]time.Time{at(3), at(3), at(20)}, contract.InPosition,
+			"in position after accepted",
+			[]contract.Answer{say(contract.Accepted, 3), say(contract.InPosition, 20)},
+			DeliveryAnswered,
+			[3]time.Time{at(3), at(3), at(20)},
+			contract.InPosition,
 		},
 		{
-			"said at once: the further one", []contract.Answer{say(contract.InPosition, 3), say(contract.Accepted, 3)},
-			DeliveryAnswered, [3]time.Time{at(3), at(3), at(3)}, contract.InPosition,
+			"said at once: the further one",
+			[]contract.Answer{say(contract.InPosition, 3), say(contract.Accepted, 3)},
+			DeliveryAnswered,
+			[3]time.Time{at(3), at(3), at(3)},
+			contract.InPosition,
 		},
 		{
-			"rejected replaces accepted", []contract.Answer{say(contract.Accepted, 3), say(contract.Rejected, 4)},
-			DeliveryAnswered, [3]time.Time{at(3), at(3), at(4)}, contract.Rejected,
+			"rejected replaces accepted",
+			[]contract.Answer{say(contract.Accepted, 3), say(contract.Rejected, 4)},
+			DeliveryAnswered,
+			[3]time.Time{at(3), at(3), at(4)},
+			contract.Rejected,
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -305,8 +332,18 @@ func TestSilentTeamIsChased(t *testing.T) {
 		got = append(got, call{int(now.Sub(t0).Minutes()), d.Escalation, act.Wide})
 	}
 	want := []call{
-		{0, 0, false}, {2, 0, false}, {4, 0, false}, {5, 1, true}, {7, 1, true}, {9, 1, true}, {10, 2, true},
-		{12, 2, true}, {14, 2, true}, {15, 3, true}, {17, 3, true}, {19, 3, true},
+		{0, 0, false},
+		{2, 0, false},
+		{4, 0, false},
+		{5, 1, true},
+		{7, 1, true},
+		{9, 1, true},
+		{10, 2, true},
+		{12, 2, true},
+		{14, 2, true},
+		{15, 3, true},
+		{17, 3, true},
+		{19, 3, true},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
@@ -377,7 +414,7 @@ func TestOutcomes(t *testing.T) {
 			if d.State != tt.state || d.NextAt.Sub(t0) != tt.next || d.Tries != tt.tries || failed != tt.failed || d.Escalation != tt.level {
 				t.Errorf("got %s, next in %s, tries %d, failed %t, escalation %d", d.State, d.NextAt.Sub(t0), d.Tries, failed, d.Escalation)
 			}
-			if d.LastError != tt.r.Error || len(record) != tt.level || tt.r.Taken != (d.Sent == t0) {
+			if d.LastError != tt.r.Error || len(record) != tt.level || tt.r.Taken != d.Sent.Equal(t0) {
 				t.Errorf("error %q, %d records, sent %s", d.LastError, len(record), d.Sent)
 			}
 		})

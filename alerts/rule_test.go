@@ -32,7 +32,10 @@ func TestShippedRulesAreValid(t *testing.T) {
 
 func TestFaultyRulesNameTheLine(t *testing.T) {
 	good := string(alerts.DefaultRules())
-	lineOf := func(text, part string) int { return strings.Count(text[:strings.Index(text, part)], "\n") + 1 }
+	lineOf := func(text, part string) int {
+		before, _, _ := strings.Cut(text, part)
+		return strings.Count(before, "\n") + 1
+	}
 	for _, c := range []struct{ name, old, faulty, want string }{
 		{"unknown key", "clear_ratio: 0.5", "clear_ration: 0.5", "clear_ration"},
 		{"unknown key in a threshold", "{suspect: 15, strong: 50}", "{suspect: 15, stronk: 50}", "stronk"},

@@ -96,7 +96,7 @@ func checkDepth(tokens token.Tokens) error {
 		if t.Position.Line != line {
 			inLine, line = 0, t.Position.Line
 		}
-		switch t.Type {
+		switch t.Type { //nolint:exhaustive // the other tokens do not nest
 		case token.MappingStartType, token.SequenceStartType:
 			flow++
 		case token.MappingEndType, token.SequenceEndType:

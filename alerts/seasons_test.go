@@ -79,85 +79,112 @@ func TestSeasonRanges(t *testing.T) {
 		out     []string
 	}{
 		{
-			"one day", []Season{{Area: city, Kind: Closure, From: "04-05", To: "04-05"}}, city,
+			"one day",
+			[]Season{{Area: city, Kind: Closure, From: "04-05", To: "04-05"}},
+			city,
 			[]string{"2026-04-05"},
 			[]string{"2026-04-04", "2026-04-06"},
 		},
 		{
-			"year-round", []Season{{Area: city, Kind: Closure, From: "01-01", To: "12-31"}}, city,
-			[]string{"2026-01-01", "2026-12-31", "2024-02-29"}, nil,
+			"year-round",
+			[]Season{{Area: city, Kind: Closure, From: "01-01", To: "12-31"}},
+			city,
+			[]string{"2026-01-01", "2026-12-31", "2024-02-29"},
+			nil,
 		},
 		{
-			"all but one day, over new year", []Season{{Area: city, Kind: Closure, From: "06-02", To: "05-31"}}, city,
+			"all but one day, over new year",
+			[]Season{{Area: city, Kind: Closure, From: "06-02", To: "05-31"}},
+			city,
 			[]string{"2026-01-01", "2026-06-02", "2026-05-31"},
 			[]string{"2026-06-01"},
 		},
 		{
-			"to 29 February", []Season{{Area: city, Kind: Closure, From: "02-01", To: "02-29"}}, city,
+			"to 29 February",
+			[]Season{{Area: city, Kind: Closure, From: "02-01", To: "02-29"}},
+			city,
 			[]string{"2024-02-29", "2026-02-28"},
 			[]string{"2024-03-01", "2026-03-01"},
 		},
 		{
-			"from 29 February", []Season{{Area: city, Kind: Closure, From: "02-29", To: "03-10"}}, city,
+			"from 29 February",
+			[]Season{{Area: city, Kind: Closure, From: "02-29", To: "03-10"}},
+			city,
 			[]string{"2024-02-29", "2026-03-01", "2026-03-10"},
 			[]string{"2024-02-28", "2026-02-28"},
 		},
 		{
-			"29 February alone", []Season{{Area: city, Kind: Closure, From: "02-29", To: "02-29"}}, city,
+			"29 February alone",
+			[]Season{{Area: city, Kind: Closure, From: "02-29", To: "02-29"}},
+			city,
 			[]string{"2024-02-29"},
 			[]string{"2026-02-28", "2026-03-01"},
 		},
 		{
-			"29 February over new year", []Season{{Area: city, Kind: Closure, From: "12-01", To: "02-29"}}, city,
+			"29 February over new year",
+			[]Season{{Area: city, Kind: Closure, From: "12-01", To: "02-29"}},
+			city,
 			[]string{"2023-12-31", "2024-02-29", "2025-02-28", "2024-12-01"},
 			[]string{"2025-03-01", "2024-03-01"},
 		},
 		{
-			"override of one year", []Season{
+			"override of one year",
+			[]Season{
 				{Area: city, Kind: Closure, From: "10-01", To: "05-31"},
 				{Area: city, Kind: Closure, From: "09-15", To: "06-15", Year: 2025},
-			}, town,
+			},
+			town,
 			[]string{"2025-05-31", "2025-09-15", "2026-06-15", "2026-10-01"},
 			[]string{"2025-06-15", "2025-09-14", "2026-06-16", "2026-09-15"},
 		},
 		{
-			"override that shortens", []Season{
+			"override that shortens",
+			[]Season{
 				{Area: city, Kind: Closure, From: "03-01", To: "05-31"},
 				{Area: city, Kind: Closure, From: "03-01", To: "03-31", Year: 2026},
-			}, city,
+			},
+			city,
 			[]string{"2025-05-31", "2026-03-31", "2027-05-31"},
 			[]string{"2026-04-01", "2026-05-31"},
 		},
 		{
-			"two ranges in the year of the override", []Season{
+			"two ranges in the year of the override",
+			[]Season{
 				{Area: city, Kind: Closure, From: "03-01", To: "05-31"},
 				{Area: city, Kind: Closure, From: "03-01", To: "03-05", Year: 2026},
 				{Area: city, Kind: Closure, From: "04-01", To: "04-05", Year: 2026},
-			}, city,
+			},
+			city,
 			[]string{"2026-03-05", "2026-04-05"},
 			[]string{"2026-03-06"},
 		},
 		{
-			"own seasons replace the parent's", []Season{
+			"own seasons replace the parent's",
+			[]Season{
 				{Area: city, Kind: Closure, From: "01-01", To: "12-31"},
 				{Area: county, Kind: Closure, From: "04-01", To: "04-30"},
-			}, town,
+			},
+			town,
 			[]string{"2026-04-01"},
 			[]string{"2026-05-01"},
 		},
 		{
-			"a season of one year keeps what is inherited", []Season{
+			"a season of one year keeps what is inherited",
+			[]Season{
 				{Area: city, Kind: Closure, From: "03-01", To: "05-31"},
 				{Area: county, Kind: Closure, From: "03-01", To: "06-30", Year: 2026},
-			}, town,
+			},
+			town,
 			[]string{"2025-03-01", "2026-06-30", "2027-05-31"},
 			[]string{"2025-06-30", "2027-06-30"},
 		},
 		{
-			"the parent's override does not reach who has its own", []Season{
+			"the parent's override does not reach who has its own",
+			[]Season{
 				{Area: city, Kind: Closure, From: "01-01", To: "12-31", Year: 2026},
 				{Area: county, Kind: Closure, From: "04-01", To: "04-30"},
-			}, town,
+			},
+			town,
 			[]string{"2026-04-30"},
 			[]string{"2026-05-01"},
 		},
@@ -187,7 +214,7 @@ func TestParseSeasonsFaults(t *testing.T) {
 		{"empty", "", []string{"want one YAML document"}},
 		{"a list", "- a\n", []string{"line 1"}},
 		{"unknown key", head + "  - {area: \"130600\", kind: closure, from: 01-01, to: 12-31, until: 3}\n", []string{"line 4", "until"}},
-		{"unknown key at the top", "versoin: a\n", []string{"line 1", "versoin"}},
+		{"unknown key at the top", "edition: a\n", []string{"line 1", "edition"}},
 		{"nothing in it", "version: a\neffective: 2026-01-01\nseasons: []\n", []string{"line 3", "at least one"}},
 		{"no version", "effective: 2026-01-01\nseasons:\n  - {area: \"130600\", kind: closure, from: 01-01, to: 12-31}\n", []string{"version"}},
 		{"effective", "version: a\neffective: soon\nseasons:\n  - {area: \"130600\", kind: closure, from: 01-01, to: 12-31}\n", []string{"line 2", "effective", "YYYY-MM-DD"}},

@@ -173,7 +173,7 @@ func Step(now time.Time, rule *Rule, st SubjectState, in Input, ctx *Context) (S
 
 // standing is the index of the newest open episode, -1 when there is none.
 func (st *SubjectState) standing() int {
-	for i := len(st.Memory.Episodes) - 1; i >= 0; i-- {
+	for i := range slices.Backward(st.Memory.Episodes) {
 		if st.Memory.Episodes[i].Open {
 			return i
 		}
@@ -196,7 +196,8 @@ func (st *SubjectState) open(ep Episode) {
 		drop := max(slices.IndexFunc(eps, func(e Episode) bool { return !e.Open }), 0)
 		eps = slices.Delete(eps, drop, drop+1)
 	}
-	st.Memory.Episodes = append(eps, ep)
+	eps = append(eps, ep)
+	st.Memory.Episodes = eps
 	st.Revision++
 }
 
@@ -257,14 +258,10 @@ func noOrderWhenLate(now time.Time, rule *Rule, a *Alert) {
 // alertID is an id like NewID's, but the same for the same episode judged at the
 // same time, so that Step is a function of its arguments.
 func alertID(now time.Time, rule, subject string, from time.Time) string {
+	text := []byte(rule + "\x00" + subject + "\x00")
 	h := fnv.New64a()
-	for _, s := range []string{rule, subject} {
-		h.Write([]byte(s))
-		h.Write([]byte{0})
-	}
+	_, _ = h.Write(binary.BigEndian.AppendUint64(text, uint64(from.UnixNano())))
 	var b [8]byte
-	binary.BigEndian.PutUint64(b[:], uint64(from.UnixNano()))
-	h.Write(b[:])
 	binary.BigEndian.PutUint64(b[:], h.Sum64())
 	id := NewID("al", now)
 	const tail = 10
@@ -314,15 +311,12 @@ func (a *Alert) addEvidence(es ...Evidence) bool {
 }
 
 // addReason adds a reason once.
-func (a *Alert) addReason(why ...string) bool {
-	changed := false
+func (a *Alert) addReason(why ...string) {
 	for _, w := range why {
 		if !slices.Contains(a.Reasons, w) {
 			a.Reasons = append(slices.Clip(a.Reasons), w)
-			changed = true
 		}
 	}
-	return changed
 }
 
 // worsen raises the alert's severity to what the surroundings ask for; while it

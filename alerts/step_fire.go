@@ -59,7 +59,7 @@ func stepFire(now time.Time, rule *Rule, st SubjectState, in Input, ctx *Context
 		}
 	}
 	if list == &st.window.live {
-		out = fireSettle(now, rule, &st, ctx, out)
+		out = fireSettle(now, rule, &st, out)
 	}
 	return st, out
 }
@@ -99,7 +99,7 @@ func fireAnew(now time.Time, rule *Rule, st SubjectState, ctx *Context) (Subject
 			out = fireAt(now, rule, &st, live, i, ctx, out)
 		}
 	}
-	return st, fireSettle(now, rule, &st, ctx, out)
+	return st, fireSettle(now, rule, &st, out)
 }
 
 // verdict is why a sample fires.
@@ -228,7 +228,7 @@ func fireAt(now time.Time, rule *Rule, st *SubjectState, list []sample, i int, c
 
 // fireSettle brings the state up to the newest live reading: pending, calm
 // again, or resolved.
-func fireSettle(now time.Time, rule *Rule, st *SubjectState, ctx *Context, out []Finding) []Finding {
+func fireSettle(now time.Time, rule *Rule, st *SubjectState, out []Finding) []Finding {
 	live := st.window.live
 	last := &live[len(live)-1]
 	t := time.UnixMilli(last.measured).UTC()

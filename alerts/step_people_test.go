@@ -22,9 +22,9 @@ func (s *story) presses(after time.Duration, text string) []alerts.Finding {
 	return s.step(alerts.Input{Kind: alerts.Judge, Reading: &r})
 }
 
-func (s *story) callsOff(after time.Duration) []alerts.Finding {
+func (s *story) callsOff(after time.Duration) {
 	s.t.Helper()
-	return s.late(contract.SOS, after, values{contract.Active: 0})
+	s.late(contract.SOS, after, values{contract.Active: 0})
 }
 
 func TestLateSOSStillNotifies(t *testing.T) {

@@ -41,7 +41,7 @@ type story struct {
 	held   []string
 }
 
-func tell(t *testing.T, typ alerts.RuleType, tune ...func(*alerts.Rule)) *story {
+func tell(t *testing.T, typ alerts.RuleType) *story {
 	t.Helper()
 	set, err := demoRules()
 	if err != nil {
@@ -51,9 +51,6 @@ func tell(t *testing.T, typ alerts.RuleType, tune ...func(*alerts.Rule)) *story 
 	s.rule = set.Rules[slices.IndexFunc(set.Rules, func(r alerts.Rule) bool { return r.Type == typ })]
 	if typ == alerts.SensorFire {
 		s.kind, s.id = contract.Sensor, "S1"
-	}
-	for _, f := range tune {
-		f(&s.rule)
 	}
 	s.ctx = alerts.Context{
 		Areas: someAreas, Listening: noon,
@@ -99,23 +96,23 @@ func (s *story) reading(class contract.Class, after time.Duration, v values) con
 func (s *story) at(after time.Duration) *story { s.now = noon.Add(after); return s }
 
 // sees plays a reading that comes as it is measured.
-func (s *story) sees(after time.Duration, v values) []alerts.Finding {
+func (s *story) sees(after time.Duration, v values) {
 	s.t.Helper()
 	s.at(after)
 	r := s.reading(contract.Environment, after, v)
-	return s.step(alerts.Input{Kind: alerts.Judge, Reading: &r})
+	s.step(alerts.Input{Kind: alerts.Judge, Reading: &r})
 }
 
 // late plays a reading measured then and received now.
-func (s *story) late(class contract.Class, after time.Duration, v values) []alerts.Finding {
+func (s *story) late(class contract.Class, after time.Duration, v values) {
 	s.t.Helper()
 	r := s.reading(class, after, v)
-	return s.step(alerts.Input{Kind: alerts.Judge, Reading: &r})
+	s.step(alerts.Input{Kind: alerts.Judge, Reading: &r})
 }
 
-func (s *story) tick(after time.Duration) []alerts.Finding {
+func (s *story) tick(after time.Duration) {
 	s.t.Helper()
-	return s.at(after).step(alerts.Input{Kind: alerts.Tick})
+	s.at(after).step(alerts.Input{Kind: alerts.Tick})
 }
 
 func (s *story) only() alerts.Alert {

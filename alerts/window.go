@@ -31,16 +31,9 @@ const (
 
 // field is the wire field that carries the quantity.
 func (q quantity) field() contract.Field {
-	switch q {
-	case qSmoke:
-		return contract.SmokeObsPctM
-	case qCO:
-		return contract.CoPPM
-	case qTemp:
-		return contract.TempC
-	default:
-		return contract.Flame
-	}
+	return [numQuantities]contract.Field{
+		qSmoke: contract.SmokeObsPctM, qCO: contract.CoPPM, qTemp: contract.TempC, qFlame: contract.Flame,
+	}[q]
 }
 
 // sample is one reading of a sensor as the fire rule sees it.
