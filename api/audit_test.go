@@ -2,6 +2,7 @@ package api
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -13,7 +14,7 @@ import (
 // changed nothing, and what a machine says by itself, is not.
 func TestWhatPeopleDoIsOnRecord(t *testing.T) {
 	e := newEnv(t)
-	withPassword(t, e, "yixian", "防火 2026")
+	withPassword(t, e, "防火 2026")
 	before := audits(e)
 
 	login(e, "yixian", "wrong").want(http.StatusUnauthorized)
@@ -69,8 +70,8 @@ func audits(e *env) []alerts.Audit {
 		e.t.Fatal(err)
 	}
 	out := make([]alerts.Audit, 0, len(all))
-	for i := len(all) - 1; i >= 0; i-- {
-		out = append(out, all[i])
+	for _, a := range slices.Backward(all) {
+		out = append(out, a)
 	}
 	return out
 }

@@ -121,7 +121,7 @@ func TestDevicesAreListedWithoutHistory(t *testing.T) {
 			t.Errorf("of %+v the status makes %+v, want %+v", row.health, parts, row.want)
 		}
 	}
-	e.history.fail(fmt.Errorf("%w: database \"firewatch\" not found\n", ingest.ErrHistoryAway))
+	e.history.fail(fmt.Errorf("%w: database\n\"firewatch\" not found", ingest.ErrHistoryAway))
 	e.advance(time.Second)
 	if got := e.get("yixian", "/devices").Header().Get(v1.DegradedHeader); !strings.Contains(got, "not found") || strings.Contains(got, "\n") {
 		t.Errorf("header %q", got)

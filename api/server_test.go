@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"io"
 	"io/fs"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -94,10 +95,7 @@ func TestDocumentRefusesWhatItDoesNotDescribe(t *testing.T) {
 		t.Fatal(err)
 	}
 	for field, value := range map[string]any{"role": "root", "demo": "yes", "more": 1.0} {
-		bad := map[string]any{}
-		for k, v := range good {
-			bad[k] = v
-		}
+		bad := maps.Clone(good)
 		bad[field] = value
 		if s.Validate(bad) == nil {
 			t.Errorf("%s = %v passes", field, value)

@@ -13,9 +13,10 @@ import (
 	v1 "firewatch/api/v1"
 )
 
-func withPassword(t *testing.T, e *env, account, pw string) {
+// withPassword gives the account yixian a password.
+func withPassword(t *testing.T, e *env, pw string) {
 	t.Helper()
-	u, err := e.store.User(t.Context(), account)
+	u, err := e.store.User(t.Context(), "yixian")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -33,7 +34,7 @@ func login(e *env, username, pw string) response {
 
 func TestLogInUseAndLogOut(t *testing.T) {
 	e := newEnv(t, func(o *Options) { o.SecureCookies = true })
-	withPassword(t, e, "yixian", "防火 2026")
+	withPassword(t, e, "防火 2026")
 	r := login(e, "yixian", "防火 2026").want(http.StatusCreated)
 	s := into[v1.SessionResponse](r)
 	if want := (v1.Me{Username: "yixian", Name: "易县防火办", Role: "office", Area: "130633", AreaName: "易县", Demo: true}); s.User != want {
@@ -69,7 +70,7 @@ func TestLogInUseAndLogOut(t *testing.T) {
 
 func TestWrongLoginsLookTheSame(t *testing.T) {
 	e := newEnv(t)
-	withPassword(t, e, "yixian", "right")
+	withPassword(t, e, "right")
 	off := alerts.User{Username: "off", Role: alerts.RoleAdmin, Disabled: true}
 	var err error
 	if off.PasswordHash, err = password.Hash("right"); err != nil {
@@ -89,7 +90,7 @@ func TestWrongLoginsLookTheSame(t *testing.T) {
 
 func TestGuessingIsSlowedDown(t *testing.T) {
 	e := newEnv(t)
-	withPassword(t, e, "yixian", "right")
+	withPassword(t, e, "right")
 	from := func(addr, user, pw string) response {
 		t.Helper()
 		return e.do(request{
@@ -116,7 +117,7 @@ func TestGuessingIsSlowedDown(t *testing.T) {
 
 func TestStrangersCannotLockOutAKnownClient(t *testing.T) {
 	e := newEnv(t, func(o *Options) { o.TrustedProxies = []string{"192.0.2.1"} }) // the address of httptest's requests
-	withPassword(t, e, "yixian", "right")
+	withPassword(t, e, "right")
 	from := func(addr, pw string) response {
 		t.Helper()
 		return e.do(request{

@@ -104,7 +104,7 @@ func parse(hash string) (parsed, error) {
 	if err != nil || len(key) < 16 || len(key) > 64 {
 		return parsed{}, fmt.Errorf("%w: key", ErrHash)
 	}
-	return parsed{m: m, t: t, p: uint8(p), salt: salt, key: key}, nil //nolint:gosec // at most maxThreads
+	return parsed{m: m, t: t, p: uint8(p), salt: salt, key: key}, nil
 }
 
 func clip(s string) string { return s[:min(len(s), 40)] }

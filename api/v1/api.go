@@ -104,11 +104,14 @@ func (a *API) serve(roles []alerts.Role, h handler) gin.HandlerFunc {
 			c.Request = c.Request.WithContext(ctx)
 		}
 		err := a.guarded(c, roles, h)
-		if err != nil && !(c.Writer.Written() || errors.Is(err, context.Canceled) && ctx.Err() != nil) {
-			WriteError(c, a.explain(ctx, err))
-		} else if err != nil {
+		gone := errors.Is(err, context.Canceled) && ctx.Err() != nil
+		switch {
+		case err == nil:
+		case c.Writer.Written() || gone:
 			_ = c.Error(err) // for the log; nobody is left to tell
 			c.Abort()
+		default:
+			WriteError(c, a.explain(ctx, err))
 		}
 	}
 }

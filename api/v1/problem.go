@@ -70,17 +70,18 @@ type Error struct {
 }
 
 func (e *Error) Error() string {
-	s := string(e.Code)
+	var s strings.Builder
+	s.WriteString(string(e.Code))
 	if e.Detail != "" {
-		s += ": " + e.Detail
+		s.WriteString(": " + e.Detail)
 	}
 	for _, f := range e.Fields {
-		s += fmt.Sprintf("; %s: %s", f.Field, f.Message)
+		fmt.Fprintf(&s, "; %s: %s", f.Field, f.Message)
 	}
 	if e.Cause != nil {
-		s += ": " + e.Cause.Error()
+		s.WriteString(": " + e.Cause.Error())
 	}
-	return s
+	return s.String()
 }
 
 // Unwrap returns the cause.

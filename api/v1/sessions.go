@@ -61,7 +61,7 @@ func (a *API) deleteSession(c *gin.Context, s scope) error {
 }
 
 func (a *API) setCookie(c *gin.Context, value string, maxAge int) {
-	http.SetCookie(c.Writer, &http.Cookie{
+	http.SetCookie(c.Writer, &http.Cookie{ //nolint:gosec // Secure is off where the server speaks plain HTTP
 		Name: CookieName, Value: value, Path: "/", MaxAge: maxAge,
 		HttpOnly: true, Secure: a.Secure, SameSite: http.SameSiteStrictMode,
 	})

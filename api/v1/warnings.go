@@ -106,8 +106,7 @@ func (a *API) createWarning(c *gin.Context, s scope) error {
 
 func capProblem(err error) error {
 	e := &Error{Code: CodeInvalid, Detail: "不是有效的 CAP 1.2 文档", Cause: err}
-	var faulty *cap.Error
-	if errors.As(err, &faulty) {
+	if faulty, ok := errors.AsType[*cap.Error](err); ok {
 		for _, f := range faulty.Faults {
 			field := f.Element
 			if f.Line > 0 {
