@@ -172,7 +172,9 @@ func (e *Engine) Run(ctx context.Context) error {
 			e.Log.Warn("lease not released; it runs out by itself", zap.Error(err))
 		}
 	}
-	e.set(partStart, errors.New("stopped"))
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.down[partStart] = errors.New("stopped")
 	return nil
 }
 

@@ -55,7 +55,7 @@ func TestARoleThatCannotStartEndsTheProcessWithItsName(t *testing.T) {
 	data := t.TempDir()
 	first := up(t, "--data", data, "--http", "127.0.0.1:0", "--mqtt", "127.0.0.1:0")
 	for name, args := range map[string][]string{
-		"journal": {"--data", data, "--http", "127.0.0.1:0", "--mqtt", "127.0.0.1:0"},
+		"data":    {"--data", data, "--http", "127.0.0.1:0", "--mqtt", "127.0.0.1:0"},
 		"http":    {"--data", t.TempDir(), "--http", first.HTTP[len("http://"):], "--mqtt", "127.0.0.1:0"},
 		"mqtt":    {"--data", t.TempDir(), "--http", "127.0.0.1:0", "--mqtt", first.MQTT},
 		"influxd": {"--data", t.TempDir(), "--http", "127.0.0.1:0", "--mqtt", "127.0.0.1:0", "--influx-binary", "nowhere/influxd"},

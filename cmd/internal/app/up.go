@@ -49,7 +49,7 @@ type system struct {
 	log     *zap.Logger
 	say     *progress
 	metrics *prometheus.Registry
-	holder  string // names this process in leases
+	holder  string // names this data folder in leases
 	stack   *stack
 	health  health
 
@@ -70,7 +70,6 @@ func Up(ctx context.Context, c config.Config, log *zap.Logger, say *progress, re
 	s := &system{
 		Config: c, log: log, say: say,
 		metrics: prometheus.NewRegistry(),
-		holder:  holderName(),
 		stack:   newStack(log, c.StopTimeout),
 	}
 	s.metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
@@ -91,6 +90,14 @@ func (s *system) start(ctx context.Context) error {
 	if err := os.MkdirAll(s.Data, 0o700); err != nil {
 		return fmt.Errorf("data: %w", err)
 	}
+	unlock, err := lockFolder(s.Data)
+	if err != nil {
+		return fmt.Errorf("data: %w", err)
+	}
+	s.stack.Close("data", unlock)
+	if s.holder, err = folderID(s.Data); err != nil {
+		return fmt.Errorf("data: %w", err)
+	}
 	s.stack.Go("health", s.health.run)
 	for _, step := range []struct {
 		wanted bool
@@ -98,14 +105,14 @@ func (s *system) start(ctx context.Context) error {
 	}{
 		{true, s.openStore},
 		{s.Demo, s.seedDemo},
-		{s.Has(config.API), s.seedAdmin},
 		{s.Has(config.Alerts) || s.Has(config.API), s.seedSeasons},
 		{true, s.openRegistry},
 		{s.Has(config.Ingest) || s.Has(config.API), s.openInflux},
 		{s.Has(config.Ingest) || s.Has(config.Alerts), s.openJournal},
 		{s.EmbeddedBroker(), s.openBroker},
-		{s.Has(config.Alerts), s.startAlerts},
 		{s.Has(config.Ingest) || s.Has(config.Alerts), s.startIngest},
+		{s.Has(config.Alerts), s.startAlerts},
+		{s.Has(config.API), s.seedAdmin},
 		{s.Has(config.API), s.startAPI},
 		{s.Demo, s.startDemo},
 	} {
@@ -490,12 +497,4 @@ func (s *system) clientID() string {
 		return s.MQTTClientID
 	}
 	return "firewatch-" + strings.Join(s.Roles, "-")
-}
-
-func holderName() string {
-	host, err := os.Hostname()
-	if err != nil {
-		host = "unknown"
-	}
-	return fmt.Sprintf("%s-%d-%s", host, os.Getpid(), rand.Text()[:6])
 }
