@@ -50,6 +50,7 @@ func TestFaultyRulesNameTheLine(t *testing.T) {
 		{"wrong day", "effective: 2020-01-01", "effective: someday", "YYYY-MM-DD"},
 		{"parameters of another type", "    battery: {below_pct: 15, clear_pct: 25}", "    sos: {episode_gap: 1h}", "type"},
 		{"not YAML", "rules:", "rules: [", ""},
+		{"nested too deep", "rules:", "rules: " + strings.Repeat("[", 9), "nested"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			text := strings.Replace(good, c.old, c.faulty, 1)
@@ -60,8 +61,8 @@ func TestFaultyRulesNameTheLine(t *testing.T) {
 			if err == nil {
 				t.Fatal("accepted")
 			}
-			if !strings.Contains(err.Error(), "line ") || !strings.Contains(err.Error(), c.want) {
-				t.Errorf("error %q: want a line and %q", err, c.want)
+			if !strings.HasPrefix(err.Error(), "rules: line ") || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("error %q: want it of the rules, with a line, and %q", err, c.want)
 			}
 			if c.name == "unknown key" {
 				if want := "line " + itoa(lineOf(text, "clear_ration")); !strings.Contains(err.Error(), want) {

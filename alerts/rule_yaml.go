@@ -12,8 +12,6 @@ import (
 
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
-	"github.com/goccy/go-yaml/lexer"
-	"github.com/goccy/go-yaml/parser"
 )
 
 //go:embed rules/default.yaml
@@ -28,8 +26,6 @@ func DefaultRules() []byte { return slices.Clone(defaultRules) }
 // DemoRules is the rule set of the demonstration, as YAML: a fire gives its
 // order by itself.
 func DemoRules() []byte { return slices.Clone(demoRules) }
-
-const maxRuleBytes = 256 << 10
 
 type ruleFile struct {
 	Version   string     `yaml:"version"`
@@ -93,45 +89,22 @@ type batteryLine struct {
 // ParseRules reads a rule set in YAML and checks it as a whole: the error names
 // every fault with its line. Unknown keys are faults.
 func ParseRules(data []byte) (RuleSet, error) {
-	if len(data) > maxRuleBytes {
-		return RuleSet{}, fmt.Errorf("rules: %d bytes, at most %d are allowed", len(data), maxRuleBytes)
-	}
-	tokens := lexer.Tokenize(string(data))
-	if err := checkDepth(tokens); err != nil {
-		return RuleSet{}, fmt.Errorf("rules: %w", err)
-	}
-	file, err := parser.Parse(tokens, 0)
+	doc, err := parseYAML("rules", data)
 	if err != nil {
-		return RuleSet{}, ruleFault(err)
-	}
-	if len(file.Docs) != 1 || file.Docs[0].Body == nil {
-		return RuleSet{}, fmt.Errorf("rules: want one YAML document, found %d", len(file.Docs))
-	}
-	if countAliases(file.Docs[0].Body) > 0 {
-		return RuleSet{}, errors.New("rules: anchors and aliases are not used here")
+		return RuleSet{}, err
 	}
 	var f ruleFile
-	err = yaml.NodeToValue(file.Docs[0].Body, &f, yaml.Strict(),
-		yaml.CustomUnmarshaler(func(s *Severity, b []byte) error {
-			var err error
-			*s, err = ParseSeverity(strings.Trim(strings.TrimSpace(string(b)), `"'`))
-			return err
-		}))
+	err = doc.decode(&f, yaml.CustomUnmarshaler(func(s *Severity, b []byte) error {
+		var err error
+		*s, err = ParseSeverity(strings.Trim(strings.TrimSpace(string(b)), `"'`))
+		return err
+	}))
 	if err != nil {
-		return RuleSet{}, placed(file.Docs[0].Body, ruleFault(err))
+		return RuleSet{}, placed(doc.body(), err)
 	}
-	c := ruleCheck{file: file}
+	c := ruleCheck{doc}
 	set := c.set(&f)
 	return set, errors.Join(c.faults...)
-}
-
-// ruleFault puts a fault of the YAML library into one line that names the line.
-func ruleFault(err error) error {
-	var at yaml.Error
-	if errors.As(err, &at) && at.GetToken() != nil {
-		return fmt.Errorf("rules: line %d: %s", at.GetToken().Position.Line, at.GetMessage())
-	}
-	return fmt.Errorf("rules: %w", err)
 }
 
 // placed adds the line to a fault of a value whose text the library quotes
@@ -162,24 +135,7 @@ func (f scalars) Visit(n ast.Node) ast.Visitor {
 	return f
 }
 
-type ruleCheck struct {
-	file   *ast.File
-	faults []error
-}
-
-func (c *ruleCheck) fault(path, format string, args ...any) {
-	msg := fmt.Sprintf(format, args...)
-	for path != "$" {
-		if p, err := yaml.PathString(path); err == nil {
-			if n, err := p.FilterFile(c.file); err == nil && n != nil && n.GetToken() != nil {
-				c.faults = append(c.faults, fmt.Errorf("rules: line %d: %s", n.GetToken().Position.Line, msg))
-				return
-			}
-		}
-		path = path[:strings.LastIndexAny(path, ".[")]
-	}
-	c.faults = append(c.faults, fmt.Errorf("rules: %s", msg))
-}
+type ruleCheck struct{ yamlDocument }
 
 // want is a check whose fault names the key.
 func (c *ruleCheck) want(ok bool, path, format string, args ...any) {

@@ -8,12 +8,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-
-	"github.com/goccy/go-yaml"
-	"github.com/goccy/go-yaml/ast"
-	"github.com/goccy/go-yaml/lexer"
-	"github.com/goccy/go-yaml/parser"
-	"github.com/goccy/go-yaml/token"
 )
 
 // Zone is local time for people: Asia/Shanghai, which has had no summer time
@@ -42,9 +36,6 @@ var sampleSeasons []byte
 // SampleSeasons is the sample season table of Baoding, as YAML.
 func SampleSeasons() []byte { return slices.Clone(sampleSeasons) }
 
-// maxSeasonBytes bounds a season table: some thousand seasons fit.
-const maxSeasonBytes = 256 << 10
-
 type seasonFile struct {
 	Version   string       `yaml:"version"`
 	Effective string       `yaml:"effective"`
@@ -62,84 +53,20 @@ type seasonLine struct {
 // ParseSeasons reads a season table in YAML and checks it as a whole: the error
 // names every fault with its line. Unknown keys are faults.
 func ParseSeasons(data []byte) (SeasonTable, error) {
-	if len(data) > maxSeasonBytes {
-		return SeasonTable{}, fmt.Errorf("season table: %d bytes, at most %d are allowed", len(data), maxSeasonBytes)
-	}
-	tokens := lexer.Tokenize(string(data))
-	if err := checkDepth(tokens); err != nil {
+	doc, err := parseYAML("season table", data)
+	if err != nil {
 		return SeasonTable{}, err
 	}
-	file, err := parser.Parse(tokens, 0)
-	if err != nil {
-		return SeasonTable{}, yamlFault(err)
-	}
-	if len(file.Docs) != 1 || file.Docs[0].Body == nil {
-		return SeasonTable{}, fmt.Errorf("season table: want one YAML document, found %d", len(file.Docs))
-	}
-	if n := countAliases(file.Docs[0].Body); n > 0 {
-		return SeasonTable{}, errors.New("season table: anchors and aliases are not used here")
-	}
 	var f seasonFile
-	if err := yaml.NodeToValue(file.Docs[0].Body, &f, yaml.Strict()); err != nil {
-		return SeasonTable{}, yamlFault(err)
+	if err := doc.decode(&f); err != nil {
+		return SeasonTable{}, err
 	}
-	c := seasonCheck{file: file}
+	c := seasonCheck{doc}
 	t := c.table(f)
 	return t, errors.Join(c.faults...)
 }
 
-// checkDepth refuses what is nested deeper than any season table: the time that
-// the YAML parser takes grows with the square of the depth.
-func checkDepth(tokens token.Tokens) error {
-	flow, inLine, line := 0, 0, 0
-	for _, t := range tokens {
-		if t.Position.Line != line {
-			inLine, line = 0, t.Position.Line
-		}
-		switch t.Type { //nolint:exhaustive // the other tokens do not nest
-		case token.MappingStartType, token.SequenceStartType:
-			flow++
-		case token.MappingEndType, token.SequenceEndType:
-			flow--
-		case token.SequenceEntryType, token.MappingKeyType, token.MappingValueType:
-			inLine++
-		}
-		if flow > 8 || inLine > 50 || t.Position.Column > 2000 {
-			return fmt.Errorf("season table: line %d: nested too deep, or too long", line)
-		}
-	}
-	return nil
-}
-
-func countAliases(n ast.Node) int {
-	aliases := 0
-	ast.Walk(aliasCounter(func() { aliases++ }), n)
-	return aliases
-}
-
-type aliasCounter func()
-
-// Visit counts the node when it is an alias.
-func (f aliasCounter) Visit(n ast.Node) ast.Visitor {
-	if n.Type() == ast.AliasType {
-		f()
-	}
-	return f
-}
-
-// yamlFault puts a fault of the YAML library into one line that names the line.
-func yamlFault(err error) error {
-	var at yaml.Error
-	if errors.As(err, &at) && at.GetToken() != nil {
-		return fmt.Errorf("season table: line %d: %s", at.GetToken().Position.Line, at.GetMessage())
-	}
-	return fmt.Errorf("season table: %w", err)
-}
-
-type seasonCheck struct {
-	file   *ast.File
-	faults []error
-}
+type seasonCheck struct{ yamlDocument }
 
 func (c *seasonCheck) table(f seasonFile) SeasonTable {
 	t := SeasonTable{Version: f.Version}
@@ -193,20 +120,6 @@ func (c *seasonCheck) season(at string, l seasonLine) {
 			c.fault(at+"."+end.name, "%s 02-29: %d is no leap year", end.name, year)
 		}
 	}
-}
-
-func (c *seasonCheck) fault(path, format string, args ...any) {
-	msg := fmt.Sprintf(format, args...)
-	for path != "$" {
-		if p, err := yaml.PathString(path); err == nil {
-			if n, err := p.FilterFile(c.file); err == nil && n != nil && n.GetToken() != nil {
-				c.faults = append(c.faults, fmt.Errorf("season table: line %d: %s", n.GetToken().Position.Line, msg))
-				return
-			}
-		}
-		path = path[:strings.LastIndexAny(path, ".[")]
-	}
-	c.faults = append(c.faults, fmt.Errorf("season table: %s", msg))
 }
 
 // Check reports the areas of the table that the roster does not have: their

@@ -1,0 +1,122 @@
+package alerts
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/goccy/go-yaml"
+	"github.com/goccy/go-yaml/ast"
+	"github.com/goccy/go-yaml/lexer"
+	"github.com/goccy/go-yaml/parser"
+	"github.com/goccy/go-yaml/token"
+)
+
+// maxYAMLBytes bounds a document: some thousand seasons fit.
+const maxYAMLBytes = 256 << 10
+
+// yamlDocument is one document that people write. It is checked as a whole, and
+// every fault begins with what it is and names its line.
+type yamlDocument struct {
+	what   string
+	file   *ast.File
+	faults []error
+}
+
+func parseYAML(what string, data []byte) (yamlDocument, error) {
+	d := yamlDocument{what: what}
+	if len(data) > maxYAMLBytes {
+		return d, fmt.Errorf("%s: %d bytes, at most %d are allowed", what, len(data), maxYAMLBytes)
+	}
+	tokens := lexer.Tokenize(string(data))
+	if err := checkDepth(tokens); err != nil {
+		return d, fmt.Errorf("%s: %w", what, err)
+	}
+	file, err := parser.Parse(tokens, 0)
+	if err != nil {
+		return d, d.libraryFault(err)
+	}
+	if len(file.Docs) != 1 || file.Docs[0].Body == nil {
+		return d, fmt.Errorf("%s: want one YAML document, found %d", what, len(file.Docs))
+	}
+	d.file = file
+	if d.aliases() > 0 {
+		return d, fmt.Errorf("%s: anchors and aliases are not used here", what)
+	}
+	return d, nil
+}
+
+func (d *yamlDocument) body() ast.Node { return d.file.Docs[0].Body }
+
+// decode fills in to. Unknown keys are faults.
+func (d *yamlDocument) decode(to any, how ...yaml.DecodeOption) error {
+	if err := yaml.NodeToValue(d.body(), to, append(how, yaml.Strict())...); err != nil {
+		return d.libraryFault(err)
+	}
+	return nil
+}
+
+// libraryFault puts a fault of the YAML library into one line that names the
+// line.
+func (d *yamlDocument) libraryFault(err error) error {
+	if at, ok := errors.AsType[yaml.Error](err); ok && at.GetToken() != nil {
+		return fmt.Errorf("%s: line %d: %s", d.what, at.GetToken().Position.Line, at.GetMessage())
+	}
+	return fmt.Errorf("%s: %w", d.what, err)
+}
+
+// fault notes a fault of the value at the path, or of the nearest one above it
+// that is there.
+func (d *yamlDocument) fault(path, format string, args ...any) {
+	msg := fmt.Sprintf(format, args...)
+	for path != "$" {
+		if p, err := yaml.PathString(path); err == nil {
+			if n, err := p.FilterFile(d.file); err == nil && n != nil && n.GetToken() != nil {
+				d.faults = append(d.faults, fmt.Errorf("%s: line %d: %s", d.what, n.GetToken().Position.Line, msg))
+				return
+			}
+		}
+		path = path[:strings.LastIndexAny(path, ".[")]
+	}
+	d.faults = append(d.faults, fmt.Errorf("%s: %s", d.what, msg))
+}
+
+// aliases counts them: a few lines of them can stand for gigabytes.
+func (d *yamlDocument) aliases() int {
+	n := 0
+	ast.Walk(aliasCounter(func() { n++ }), d.body())
+	return n
+}
+
+type aliasCounter func()
+
+// Visit counts the node when it is an alias.
+func (f aliasCounter) Visit(n ast.Node) ast.Visitor {
+	if n.Type() == ast.AliasType {
+		f()
+	}
+	return f
+}
+
+// checkDepth refuses what is nested deeper than any of our documents: the time
+// that the YAML parser takes grows with the square of the depth.
+func checkDepth(tokens token.Tokens) error {
+	flow, inLine, line := 0, 0, 0
+	for _, t := range tokens {
+		if t.Position.Line != line {
+			inLine, line = 0, t.Position.Line
+		}
+		switch t.Type { //nolint:exhaustive // the other tokens do not nest
+		case token.MappingStartType, token.SequenceStartType:
+			flow++
+		case token.MappingEndType, token.SequenceEndType:
+			flow--
+		case token.SequenceEntryType, token.MappingKeyType, token.MappingValueType:
+			inLine++
+		}
+		if flow > 8 || inLine > 50 || t.Position.Column > 2000 {
+			return fmt.Errorf("line %d: nested too deep, or too long", line)
+		}
+	}
+	return nil
+}
