@@ -15,27 +15,19 @@ type writer struct {
 	comma bool // JSON: something stands before the next item
 }
 
-func (w *writer) object(n int) {
+func (w *writer) object(n int) { w.open(majorMap, '{', n) }
+func (w *writer) endObject()   { w.close('}') }
+func (w *writer) array(n int)  { w.open(majorArray, '[', n) }
+func (w *writer) endArray()    { w.close(']') }
+
+func (w *writer) open(major, c byte, n int) {
 	if w.cbor {
-		w.head(majorMap, uint64(n)) //nolint:gosec // a count
+		w.head(major, uint64(n)) //nolint:gosec // a count
 		return
 	}
-	w.b = append(w.b, '{')
+	w.b = append(w.b, c)
 	w.comma = false
 }
-
-func (w *writer) endObject() { w.close('}') }
-
-func (w *writer) array(n int) {
-	if w.cbor {
-		w.head(majorArray, uint64(n)) //nolint:gosec // a count
-		return
-	}
-	w.b = append(w.b, '[')
-	w.comma = false
-}
-
-func (w *writer) endArray() { w.close(']') }
 
 func (w *writer) close(c byte) {
 	if !w.cbor {
