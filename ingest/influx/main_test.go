@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -17,6 +16,7 @@ import (
 	"firewatch/ingest"
 	"firewatch/ingest/influx"
 	"firewatch/ingest/influx/influxd"
+	"firewatch/ingest/influx/influxdtest"
 )
 
 // server is the real InfluxDB that the tests of this package share; each test
@@ -41,7 +41,7 @@ func TestMain(m *testing.M) {
 }
 
 func withServer(m *testing.M) (code int, err error) {
-	path, err := binary()
+	path, err := influxdtest.Binary()
 	if err != nil {
 		return 0, err
 	}
@@ -62,31 +62,10 @@ func withServer(m *testing.M) (code int, err error) {
 	return m.Run(), nil
 }
 
-func binary() (string, error) {
-	dir, err := os.Getwd()
-	if err != nil {
-		return "", err
-	}
-	for {
-		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
-			break
-		}
-		if dir == filepath.Dir(dir) {
-			return "", errors.New("no go.mod above this package")
-		}
-		dir = filepath.Dir(dir)
-	}
-	path := filepath.Join(dir, "bin", "influxd")
-	if _, err := os.Stat(path); err != nil {
-		return "", errors.New("bin/influxd is missing: run make bin/influxd")
-	}
-	return path, nil
-}
-
 // ownServer is a server that the test may kill.
 func ownServer(t *testing.T, auth bool) *influxd.Server {
 	t.Helper()
-	path, err := binary()
+	path, err := influxdtest.Binary()
 	if err != nil {
 		t.Fatal(err)
 	}

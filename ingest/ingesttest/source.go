@@ -187,7 +187,7 @@ func sourceBlocks(t *testing.T, b SourceBench) {
 	for i := range n {
 		acked[i] = b.Publish(t, topicOf(i), payloadOf(i))
 	}
-	awaitTrue(t, "the first Put", func() bool { return acc.waiting() > 0 })
+	Eventually(t, "the first Put", func() bool { return acc.waiting() > 0 })
 	if !b.HoldsPuback {
 		for i := range n {
 			await(t, acked[i], "the broker's PUBACK of message %d", i)
@@ -225,7 +225,7 @@ func sourceRefused(t *testing.T, b SourceBench) {
 	acc.refuse(errors.New("no room"))
 	r := startSource(t, b, acc)
 	done := b.Publish(t, topicOf(0), payloadOf(0))
-	awaitTrue(t, "the refused Put", func() bool { return acc.refusals() > 0 })
+	Eventually(t, "the refused Put", func() bool { return acc.refusals() > 0 })
 	acc.refuse(nil)
 	if b.HoldsPuback {
 		select {
@@ -265,7 +265,7 @@ func startSource(t *testing.T, b SourceBench, acc *acceptor) *running {
 		r.err = src.Run(ctx, acc)
 	}()
 	t.Cleanup(func() { cancel(); <-r.done })
-	awaitTrue(t, "the Source to be ready", func() bool { return src.Ready() == nil })
+	Eventually(t, "the Source to be ready", func() bool { return src.Ready() == nil })
 	return r
 }
 
@@ -379,14 +379,5 @@ func await(t *testing.T, c <-chan struct{}, format string, args ...any) {
 	case <-c:
 	case <-timeout.C:
 		t.Fatalf("waited %s in vain for "+format, append([]any{patience}, args...)...)
-	}
-}
-
-func awaitTrue(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(patience); !ok(); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("waited %s in vain for %s", patience, what)
-		}
 	}
 }

@@ -15,6 +15,15 @@ import (
 	"firewatch/ingest/mqtt"
 )
 
+func source(t *testing.T, m *ingesttest.Mosquitto) *mqtt.Source {
+	t.Helper()
+	s, err := mqtt.New(mqtt.Options{URL: m.URL(), ClientID: "firewatch-test", Log: zaptest.NewLogger(t)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
 func publisher(t *testing.T, url string) func(t *testing.T, topic string, payload []byte) <-chan struct{} {
 	t.Helper()
 	c := paho.NewClient(paho.NewClientOptions().AddBroker(url).SetClientID("publisher").SetCleanSession(false).
@@ -30,13 +39,7 @@ func TestSource(t *testing.T) {
 	ingesttest.SourceSuite(t, ingesttest.SourceOptions{New: func(t *testing.T) ingesttest.SourceBench {
 		m := ingesttest.StartMosquitto(t)
 		return ingesttest.SourceBench{
-			Open: func(t *testing.T) ingesttest.Source {
-				s, err := mqtt.New(mqtt.Options{URL: m.URL(), ClientID: "firewatch-test", Log: zaptest.NewLogger(t)})
-				if err != nil {
-					t.Fatal(err)
-				}
-				return s
-			},
+			Open:    func(t *testing.T) ingesttest.Source { return source(t, m) },
 			Publish: publisher(t, m.URL()),
 		}
 	}})
@@ -46,21 +49,9 @@ type acceptFunc func(context.Context, ingest.Message) error
 
 func (f acceptFunc) Put(ctx context.Context, m ingest.Message) error { return f(ctx, m) }
 
-func waitFor(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(30 * time.Second); !ok(); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("waited in vain for %s", what)
-		}
-	}
-}
-
 func TestBrokerRestartIsSurvivedWithoutLoss(t *testing.T) {
 	m := ingesttest.StartMosquitto(t)
-	s, err := mqtt.New(mqtt.Options{URL: m.URL(), ClientID: "firewatch-test", Log: zaptest.NewLogger(t)})
-	if err != nil {
-		t.Fatal(err)
-	}
+	s := source(t, m)
 	got := make(chan string, 1000)
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
@@ -71,11 +62,11 @@ func TestBrokerRestartIsSurvivedWithoutLoss(t *testing.T) {
 			return nil
 		}))
 	}()
-	waitFor(t, "the subscription", func() bool { return s.Ready() == nil })
+	ingesttest.Eventually(t, "the subscription", func() bool { return s.Ready() == nil })
 	publish := publisher(t, m.URL())
 	<-publish(t, "fw/v1/trackers/a/positions", []byte("before"))
 	m.Stop(t)
-	waitFor(t, "the loss to be noticed", func() bool { return s.Ready() != nil })
+	ingesttest.Eventually(t, "the loss to be noticed", func() bool { return s.Ready() != nil })
 	sent := publish(t, "fw/v1/trackers/a/positions", []byte("after"))
 	m.Start(t)
 	<-sent
@@ -113,16 +104,13 @@ func TestOptionsNameWhatIsWrong(t *testing.T) {
 
 func TestRefusedMessageEndsTheSourceWithItsReason(t *testing.T) {
 	m := ingesttest.StartMosquitto(t)
-	s, err := mqtt.New(mqtt.Options{URL: m.URL(), ClientID: "firewatch-test", Log: zaptest.NewLogger(t)})
-	if err != nil {
-		t.Fatal(err)
-	}
+	s := source(t, m)
 	full := errors.New("no room")
 	done := make(chan error, 1)
 	go func() {
 		done <- s.Run(t.Context(), acceptFunc(func(context.Context, ingest.Message) error { return full }))
 	}()
-	waitFor(t, "the subscription", func() bool { return s.Ready() == nil })
+	ingesttest.Eventually(t, "the subscription", func() bool { return s.Ready() == nil })
 	publisher(t, m.URL())(t, "fw/v1/trackers/a/positions", []byte("x"))
 	if err := <-done; !errors.Is(err, full) {
 		t.Errorf("got %v, want %v", err, full)

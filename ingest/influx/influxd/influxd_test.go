@@ -22,6 +22,8 @@ import (
 	"go.uber.org/zap/zaptest"
 
 	"firewatch/ingest/influx/influxd"
+	"firewatch/ingest/influx/influxdtest"
+	"firewatch/ingest/ingesttest"
 )
 
 // parentEnv makes the test binary act as a parent that will be killed.
@@ -53,22 +55,9 @@ type told struct {
 
 func binary(t *testing.T) string {
 	t.Helper()
-	dir, err := os.Getwd()
+	path, err := influxdtest.Binary()
 	if err != nil {
 		t.Fatal(err)
-	}
-	for {
-		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
-			break
-		}
-		if dir == filepath.Dir(dir) {
-			t.Fatal("no go.mod above this package")
-		}
-		dir = filepath.Dir(dir)
-	}
-	path := filepath.Join(dir, "bin", "influxd")
-	if _, err := os.Stat(path); err != nil {
-		t.Fatal("bin/influxd is missing: run `make bin/influxd`")
 	}
 	return path
 }
@@ -98,16 +87,6 @@ func stop(t *testing.T, s *influxd.Server) {
 	case <-s.Done():
 	default:
 		t.Error("Done is open after Stop")
-	}
-}
-
-// until polls a real process.
-func until(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	for end := time.Now().Add(30 * time.Second); !ok(); time.Sleep(10 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("%s: not within 30 s", what)
-		}
 	}
 }
 
@@ -191,8 +170,8 @@ func TestDeadChildIsStartedAgain(t *testing.T) {
 	if err := syscall.Kill(old, syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
-	until(t, "down is seen", func() bool { return s.Ready(t.Context()) != nil || s.Restarts() > 0 })
-	until(t, "restart", func() bool { return s.Restarts() == 1 && s.Ready(t.Context()) == nil })
+	ingesttest.Eventually(t, "the server to be seen down", func() bool { return s.Ready(t.Context()) != nil || s.Restarts() > 0 })
+	ingesttest.Eventually(t, "the restart", func() bool { return s.Restarts() == 1 && s.Ready(t.Context()) == nil })
 	if s.PID() == old {
 		t.Error("pid did not change")
 	}
@@ -239,7 +218,7 @@ func TestKilledParentTakesTheChildWithIt(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = parent.Wait()
-	until(t, "child of a killed parent ends", func() bool { return !alive(child.PID) })
+	ingesttest.Eventually(t, "the end of a killed parent's child", func() bool { return !alive(child.PID) })
 
 	s := start(t, influxd.Options{Dir: dir, HTTPAddr: strings.TrimPrefix(child.URL, "http://")})
 	if _, body := query(t, s.URL(), "", `SELECT count(f) FROM m`); !strings.Contains(body, ",50]") {
