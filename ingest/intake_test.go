@@ -352,8 +352,12 @@ func TestIntakeOptionsAreChecked(t *testing.T) {
 }
 
 func BenchmarkIntake(b *testing.B) {
-	var journal discard
-	in, err := ingest.NewIntake(ingest.IntakeOptions{Journal: journal, Quarantine: &ingesttest.MemoryQuarantine{}, Log: zap.NewNop()})
+	benchmarkIntake(b, discard{})
+}
+
+func benchmarkIntake(b *testing.B, j ingest.Journal) {
+	b.Helper()
+	in, err := ingest.NewIntake(ingest.IntakeOptions{Journal: j, Quarantine: &ingesttest.MemoryQuarantine{}, Log: zap.NewNop()})
 	if err != nil {
 		b.Fatal(err)
 	}

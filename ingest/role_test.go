@@ -184,24 +184,7 @@ func BenchmarkIntakeOnDisk(b *testing.B) {
 		b.Fatal(err)
 	}
 	defer j.Close()
-	in, err := ingest.NewIntake(ingest.IntakeOptions{Journal: j, Quarantine: &ingesttest.MemoryQuarantine{}, Log: zap.NewNop()})
-	if err != nil {
-		b.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error)
-	go func() { done <- in.Run(ctx) }()
-	m := ingest.Message{Topic: positionTopic("tr-1"), Payload: fix(1), Received: noon, Ack: func() {}}
-	b.ReportAllocs()
-	for b.Loop() {
-		if err := in.Put(ctx, m); err != nil {
-			b.Fatal(err)
-		}
-	}
-	cancel()
-	if err := <-done; err != nil {
-		b.Fatal(err)
-	}
+	benchmarkIntake(b, j)
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "messages/s")
 }
 
