@@ -144,14 +144,14 @@ func runRosterImport(ctx context.Context, e Env) error {
 	}
 	r, err := roster.Read(os.DirFS(*from))
 	if err != nil {
-		return err
+		return fmt.Errorf("%s: nothing was changed:\n%w", *from, err)
 	}
 	store, err := openStore(ctx, c)
 	if err != nil {
 		return err
 	}
 	if err := store.ReplaceRoster(ctx, r, time.Now().UTC()); err != nil {
-		return errors.Join(fmt.Errorf("nothing was changed: %w", err), store.Close())
+		return errors.Join(fmt.Errorf("%s: nothing was changed: %w", *from, err), store.Close())
 	}
 	_, err = fmt.Fprintf(e.Stdout, "%d areas, %d teams, %d devices\n", len(r.Areas), len(r.Teams), len(r.Devices))
 	return errors.Join(err, store.Close())

@@ -48,7 +48,7 @@ func (s *system) seedDemo(ctx context.Context) error {
 		d := &set.Devices[i]
 		secret := roster.NewSecret()
 		d.SecretHash = roster.HashSecret(secret)
-		fleet[i] = simulate.Member{ID: d.ID, Kind: d.Kind, Secret: secret, Lat: d.Lat, Lon: d.Lon, Area: d.Area, Expect: d.Expect}
+		fleet[i] = member(*d, secret)
 	}
 	terminals := make([]simulate.Terminal, len(set.Teams))
 	for i := range set.Teams {

@@ -11,7 +11,9 @@ import (
 	"strings"
 	"time"
 
+	"firewatch/alerts"
 	"firewatch/cmd/internal/replay"
+	"firewatch/cmd/internal/sample"
 	"firewatch/cmd/internal/simulate"
 	contract "firewatch/firmware-contracts"
 )
@@ -35,7 +37,7 @@ func runSimulate(ctx context.Context, e Env) error {
 	if o.Story, err = simulate.ParseStory(*story); err != nil {
 		return usageError{fmt.Errorf("--story: %w", err)}
 	}
-	if o.Fleet, o.Terminals, err = chooseFleet(*fleetPath, *data, *address); err != nil {
+	if o.Fleet, o.Terminals, err = chooseFleet(e, *fleetPath, *data, *address); err != nil {
 		return err
 	}
 	if *devices < 1 || *devices > len(o.Fleet) {
@@ -72,7 +74,10 @@ func dutyFirst(fleet []simulate.Member) []simulate.Member {
 	return out
 }
 
-func chooseFleet(file, data, address string) ([]simulate.Member, []simulate.Terminal, error) {
+// chooseFleet is the fleet of a file, of the demo in a data folder, or of the
+// demo that runs at the address. Where this machine knows of none, it is that of
+// the sample set, without credentials: for a broker that asks for none.
+func chooseFleet(e Env, file, data, address string) ([]simulate.Member, []simulate.Terminal, error) {
 	if file != "" {
 		f, err := os.Open(file)
 		if err != nil {
@@ -85,11 +90,28 @@ func chooseFleet(file, data, address string) ([]simulate.Member, []simulate.Term
 	if data == "" {
 		found, err := findDemo(address)
 		if err != nil {
-			return nil, nil, fmt.Errorf("no demo of this machine listens on %s: start firewatch up --demo, or name its --data folder, or a --fleet file with credentials", address)
+			_, err := fmt.Fprintf(e.Stderr, "no demo of this machine is known at %s: connecting without credentials (else name its --data folder, or a --fleet file)\n", address)
+			fleet, terminals := sampleFleet()
+			return fleet, terminals, err
 		}
 		data = found
 	}
 	return readDemo(data)
+}
+
+func sampleFleet() (fleet []simulate.Member, terminals []simulate.Terminal) {
+	set := sample.Roster()
+	for _, d := range set.Devices {
+		fleet = append(fleet, member(d, ""))
+	}
+	for _, t := range set.Teams {
+		terminals = append(terminals, simulate.Terminal{Team: t.ID})
+	}
+	return fleet, terminals
+}
+
+func member(d alerts.Device, secret string) simulate.Member {
+	return simulate.Member{ID: d.ID, Kind: d.Kind, Secret: secret, Lat: d.Lat, Lon: d.Lon, Area: d.Area, Expect: d.Expect}
 }
 
 func runReplay(ctx context.Context, e Env) error {
@@ -123,7 +145,7 @@ func runReplay(ctx context.Context, e Env) error {
 			return usageError{fmt.Errorf("--start: %w; want a time like 2026-03-01T08:00:00+08:00", err)}
 		}
 	}
-	if o.Secret, err = replaySecret(*secretFile, *data, *address, o.Device); err != nil {
+	if o.Secret, err = replaySecret(e, *secretFile, *data, *address, o.Device); err != nil {
 		return err
 	}
 	if o.Log, err = commandLog(e); err != nil {
@@ -133,12 +155,12 @@ func runReplay(ctx context.Context, e Env) error {
 	return errors.Join(err, printJSON(e.Stdout, summary))
 }
 
-func replaySecret(file, data, address string, device contract.DeviceID) (string, error) {
+func replaySecret(e Env, file, data, address string, device contract.DeviceID) (string, error) {
 	if file != "" {
 		raw, err := os.ReadFile(file)
 		return strings.TrimRight(string(raw), "\r\n"), err
 	}
-	fleet, _, err := chooseFleet("", data, address)
+	fleet, _, err := chooseFleet(e, "", data, address)
 	if err != nil {
 		return "", err
 	}

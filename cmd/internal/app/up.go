@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"time"
@@ -190,7 +191,7 @@ func (s *system) openInflux(ctx context.Context) error {
 	if s.EmbeddedInflux() {
 		s.say.step("启动 InfluxDB", "starting InfluxDB")
 		server, err := influxd.Start(ctx, influxd.Options{
-			Binary: s.InfluxBinary, Dir: filepath.Join(s.Data, "influxdb"), Auth: true, Log: s.log.Named("influxd"),
+			Binary: s.influxBinary(), Dir: filepath.Join(s.Data, "influxdb"), Auth: true, Log: s.log.Named("influxd"),
 		})
 		if err != nil {
 			return fmt.Errorf("influxd: %w", err)
@@ -227,6 +228,29 @@ func (s *system) openInflux(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// influxBinary is the embedded server's program: the one that was named, or the
+// first found beside this program, in bin, and in the PATH.
+func (s *system) influxBinary() string {
+	if s.InfluxBinary != "" {
+		return s.InfluxBinary
+	}
+	inBin := filepath.Join("bin", "influxd")
+	if self, err := os.Executable(); err == nil {
+		if beside := filepath.Join(filepath.Dir(self), "influxd"); isFile(beside) {
+			return beside
+		}
+	}
+	if found, err := exec.LookPath("influxd"); err == nil && !isFile(inBin) {
+		return found
+	}
+	return inBin
+}
+
+func isFile(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.Mode().IsRegular()
 }
 
 func (s *system) openJournal(context.Context) error {

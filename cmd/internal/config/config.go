@@ -56,7 +56,7 @@ type Config struct {
 	MQTTServiceSecret Secret // lets our roles in other processes use the embedded broker
 
 	InfluxURL      string // empty: the embedded influxd
-	InfluxBinary   string
+	InfluxBinary   string // empty: influxd beside this program, in bin, or in the PATH
 	InfluxToken    Secret
 	InfluxOrg      string
 	InfluxDatabase string
@@ -76,7 +76,7 @@ func Default() Config {
 		Roles: slices.Clone(Roles), Data: "data", Zone: "Asia/Shanghai",
 		LogLevel: "info", LogFormat: "console",
 		HTTP: "127.0.0.1:8080", MQTT: "127.0.0.1:1883",
-		InfluxOrg: "firewatch", InfluxDatabase: "firewatch", InfluxBinary: "bin/influxd",
+		InfluxOrg: "firewatch", InfluxDatabase: "firewatch",
 		JournalMaxBytes: 10 << 30, StopTimeout: 20 * time.Second,
 	}
 }

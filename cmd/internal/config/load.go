@@ -81,7 +81,7 @@ func (c *Config) settings() []setting {
 		str("mqtt-group", &c.MQTTGroup, "shared subscription group, for several ingest processes"),
 		secret("mqtt-service-secret", &c.MQTTServiceSecret, "password with which our roles in other processes use the embedded broker"),
 		str("influx-url", &c.InfluxURL, "URL of InfluxDB; empty: the embedded server"),
-		str("influx-binary", &c.InfluxBinary, "the embedded server's program"),
+		str("influx-binary", &c.InfluxBinary, "the embedded server's program; empty: influxd beside firewatch, in bin, or in the PATH"),
 		secret("influx-token", &c.InfluxToken, "token of InfluxDB, or user:password for 1.8"),
 		str("influx-org", &c.InfluxOrg, "organisation in InfluxDB 2.x"),
 		str("influx-database", &c.InfluxDatabase, "database or bucket in InfluxDB"),
