@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -26,6 +27,7 @@ type pump struct {
 	limit int
 	fail  error
 	put   atomic.Int64
+	open  sync.WaitGroup // not yet acknowledged
 	acked atomic.Int64
 }
 
@@ -33,11 +35,12 @@ func (p *pump) Run(ctx context.Context, to ingest.Acceptor) error {
 	for i := 0; ctx.Err() == nil && (p.limit == 0 || i < p.limit); i++ {
 		m := ingest.Message{
 			Topic: positionTopic(fmt.Sprint("tr-", i%5)), Payload: fix(i), Received: noon,
-			Ack: func() { p.acked.Add(1) },
+			Ack: func() { p.acked.Add(1); p.open.Done() },
 		}
 		if i%10 == 9 {
 			m.Payload = []byte("garbage")
 		}
+		p.open.Add(1)
 		if err := to.Put(context.WithoutCancel(ctx), m); err != nil {
 			return err
 		}
@@ -50,9 +53,7 @@ func (p *pump) Run(ctx context.Context, to ingest.Acceptor) error {
 		return p.fail
 	}
 	<-ctx.Done()
-	for p.acked.Load() < p.put.Load() {
-		time.Sleep(time.Millisecond)
-	}
+	p.open.Wait()
 	return nil
 }
 
