@@ -169,8 +169,7 @@ func (r *run) newTerminal(t Terminal, c *crew, session string, dials chan struct
 		return nil, fmt.Errorf("simulate: %w", err)
 	}
 	term := &terminal{team: t.Team, crew: c, seen: map[string]bool{}}
-	var err error
-	term.client, err = mqttclient.New(mqttclient.Options{
+	client, err := mqttclient.New(mqttclient.Options{
 		MQTT: r.o.MQTT, TLS: r.o.TLS, ClientID: session, Username: "team:" + string(t.Team), Password: t.Secret, Dials: dials, Window: 64,
 		Subscribe: contract.TeamOrders(t.Team), OnMessage: func(_ string, payload []byte) { term.hear(payload) },
 		OnSubscribe: r.fail,
@@ -183,6 +182,7 @@ func (r *run) newTerminal(t Terminal, c *crew, session string, dials chan struct
 	if err != nil {
 		return nil, fmt.Errorf("simulate: %w", err)
 	}
+	term.client, term.connection = client, client
 	return term, nil
 }
 
@@ -222,7 +222,7 @@ func (r *run) play(ctx context.Context) (Summary, error) {
 		parts.Go(func() { d.client.Run(online) })
 	}
 	for _, t := range r.terminals {
-		parts.Go(func() { t.client.Run(online) })
+		parts.Go(func() { t.connection.Run(online) })
 	}
 	living, stop := context.WithCancel(ctx)
 	defer stop()

@@ -1,6 +1,7 @@
 package simulate
 
 import (
+	"context"
 	"hash/fnv"
 	"math/rand/v2"
 	"slices"
@@ -8,7 +9,6 @@ import (
 	"sync"
 	"time"
 
-	"firewatch/cmd/internal/mqttclient"
 	contract "firewatch/firmware-contracts"
 	contractv1 "firewatch/firmware-contracts/v1"
 )
@@ -39,10 +39,17 @@ const remembered = 5000
 type terminal struct {
 	team   contract.TeamID
 	crew   *crew
-	client *mqttclient.Client
+	client publisher
+
+	connection interface{ Run(ctx context.Context) }
 
 	mu   sync.Mutex
 	seen map[string]bool // orders
+}
+
+// publisher is what a terminal needs of its connection.
+type publisher interface {
+	Publish(topic string, payload []byte, acked func()) bool
 }
 
 // hear takes the state of the orders topic.
