@@ -81,7 +81,7 @@ type login struct {
 const loginsFile = "demo-logins.json"
 
 func (s *system) writeLogins(logins []login) error {
-	raw, err := json.MarshalIndent(logins, "", "  ")
+	raw, err := json.MarshalIndent(logins, "", "  ") //nolint:gosec // the file is there to tell them
 	if err != nil {
 		return fmt.Errorf("%s: %w", loginsFile, err)
 	}

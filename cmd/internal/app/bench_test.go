@@ -41,7 +41,7 @@ func BenchmarkReadingToTeamPage(b *testing.B) {
 	}()
 
 	team := login1(b, fw.HTTP, "bench", testPassword)
-	changed := listen(b, ctx, team)
+	changed := listen(ctx, b, team)
 	var sensors []string
 	for _, d := range sensorsOf(set, "130630") {
 		sensors = append(sensors, string(d.ID))
@@ -87,14 +87,14 @@ func BenchmarkReadingToTeamPage(b *testing.B) {
 }
 
 // listen opens the event stream and says when something came.
-func listen(b *testing.B, ctx context.Context, c client) <-chan struct{} {
+func listen(ctx context.Context, b *testing.B, c client) <-chan struct{} {
 	b.Helper()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.url+"/api/v1/events", nil)
 	if err != nil {
 		b.Fatal(err)
 	}
 	req.Header.Set("Authorization", "Bearer "+c.token)
-	res, err := http.DefaultClient.Do(req)
+	res, err := http.DefaultClient.Do(req) //nolint:bodyclose // the goroutine below closes it
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -363,7 +363,7 @@ func readPayload(e Env, name string) ([]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		defer f.Close()
+		defer f.Close() //nolint:errcheck // read only
 		in = f
 	}
 	raw, err := io.ReadAll(io.LimitReader(in, 16*contract.MaxMessageBytes))

@@ -16,8 +16,8 @@ import (
 	"firewatch/cmd/internal/roster"
 )
 
-func runWith(t testing.TB, stdin string, args ...string) (code int, out string) {
-	t.Helper()
+func runWith(tb testing.TB, stdin string, args ...string) (code int, out string) {
+	tb.Helper()
 	var b lockedBuffer
 	code = Run(context.Background(), Env{Args: args, Stdin: strings.NewReader(stdin), Stdout: &b, Stderr: &b})
 	return code, b.String()
@@ -129,15 +129,15 @@ func TestRosterGoesOutAndComesBack(t *testing.T) {
 	}
 }
 
-func openTestStore(t testing.TB, data string) *sqlstore.Store {
-	t.Helper()
-	store, err := sqlstore.Open(t.Context(), sqlstore.Options{URL: "sqlite:" + filepath.Join(data, "firewatch.db"), Log: zap.NewNop()})
+func openTestStore(tb testing.TB, data string) *sqlstore.Store {
+	tb.Helper()
+	store, err := sqlstore.Open(tb.Context(), sqlstore.Options{URL: "sqlite:" + filepath.Join(data, "firewatch.db"), Log: zap.NewNop()})
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	t.Cleanup(func() {
+	tb.Cleanup(func() {
 		if err := store.Close(); err != nil {
-			t.Error(err)
+			tb.Error(err)
 		}
 	})
 	return store
@@ -150,7 +150,8 @@ func TestDeviceAddAndUserSet(t *testing.T) {
 	if code != exitOK {
 		t.Fatal(out)
 	}
-	secret := strings.Fields(out[strings.Index(out, "MQTT password"):])[2]
+	_, after, _ := strings.Cut(out, "MQTT password")
+	secret := strings.Fields(after)[0]
 	store := openTestStore(t, data)
 	r, err := newRegistry(t.Context(), store, "", zap.NewNop())
 	if err != nil {

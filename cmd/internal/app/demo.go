@@ -169,7 +169,7 @@ func readDemo(data string) (fleet []simulate.Member, terminals []simulate.Termin
 	if err != nil {
 		return nil, nil, err
 	}
-	defer devices.Close()
+	defer devices.Close() //nolint:errcheck // read only
 	if fleet, err = simulate.ReadFleet(devices); err != nil {
 		return nil, nil, fmt.Errorf("%s: %w", fleetFile, err)
 	}
@@ -177,7 +177,7 @@ func readDemo(data string) (fleet []simulate.Member, terminals []simulate.Termin
 	if err != nil {
 		return nil, nil, err
 	}
-	defer teams.Close()
+	defer teams.Close() //nolint:errcheck // read only
 	if terminals, err = simulate.ReadTerminals(teams); err != nil {
 		return nil, nil, fmt.Errorf("%s: %w", terminalsFile, err)
 	}

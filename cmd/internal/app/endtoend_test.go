@@ -29,17 +29,17 @@ func TestFromATrackerToATeam(t *testing.T) {
 	})
 }
 
-func isReady(t testing.TB, url string) bool {
-	t.Helper()
-	res, err := http.Get(url + "/readyz") //nolint:noctx // loopback
+func isReady(tb testing.TB, url string) bool {
+	tb.Helper()
+	res, err := http.Get(url + "/readyz")
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	defer res.Body.Close()
 	return res.StatusCode == http.StatusOK
 }
 
-func mainJob[ID ~string](t *testing.T, fw *running, mqtt string, authenticated bool, sensor ID) {
+func mainJob[ID ~string](t *testing.T, fw *running, mqtt string, authenticated bool, sensor ID) { //nolint:thelper // the body of tests: its lines matter
 	account := func(name string) string {
 		if !authenticated {
 			return ""

@@ -13,11 +13,11 @@ import (
 	"firewatch/alerts"
 )
 
-func writeDemoRules(t testing.TB) string {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), "rules.yaml")
+func writeDemoRules(tb testing.TB) string {
+	tb.Helper()
+	path := filepath.Join(tb.TempDir(), "rules.yaml")
 	if err := os.WriteFile(path, alerts.DemoRules(), 0o600); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return path
 }
@@ -25,20 +25,20 @@ func writeDemoRules(t testing.TB) string {
 var fires int
 
 // publishFire publishes four readings of a fire, the last one measured now.
-func publishFire(t testing.TB, mqtt, sensor string, now time.Time) {
-	t.Helper()
+func publishFire(tb testing.TB, mqtt, sensor string, now time.Time) {
+	tb.Helper()
 	for i := range 4 {
 		fires++
-		mosquittoPub(t, mqtt, sensor, "fw/v1/sensors/"+sensor+"/readings", reading(now.Add(time.Duration(i-3)*30*time.Second), fires, smoke))
+		mosquittoPub(tb, mqtt, sensor, "fw/v1/sensors/"+sensor+"/readings", reading(now.Add(time.Duration(i-3)*30*time.Second), fires, smoke))
 	}
 }
 
 // childInflux is the process of the embedded influxd.
-func childInflux(t testing.TB, data string) int {
-	t.Helper()
+func childInflux(tb testing.TB, data string) int {
+	tb.Helper()
 	dirs, err := os.ReadDir("/proc")
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	for _, d := range dirs {
 		pid, err := strconv.Atoi(d.Name())
@@ -50,21 +50,21 @@ func childInflux(t testing.TB, data string) int {
 			return pid
 		}
 	}
-	t.Fatal("no influxd with this data folder")
+	tb.Fatal("no influxd with this data folder")
 	return 0
 }
 
-func suspend(t testing.TB, pid int) {
-	t.Helper()
+func suspend(tb testing.TB, pid int) {
+	tb.Helper()
 	if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	t.Cleanup(func() { _ = syscall.Kill(pid, syscall.SIGCONT) })
+	tb.Cleanup(func() { _ = syscall.Kill(pid, syscall.SIGCONT) })
 }
 
-func resume(t testing.TB, pid int) {
-	t.Helper()
+func resume(tb testing.TB, pid int) {
+	tb.Helper()
 	if err := syscall.Kill(pid, syscall.SIGCONT); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 }

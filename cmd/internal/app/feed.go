@@ -4,9 +4,8 @@ import (
 	"context"
 	"time"
 
-	contract "firewatch/firmware-contracts"
-
 	"firewatch/alerts"
+	contract "firewatch/firmware-contracts"
 	"firewatch/ingest"
 )
 

@@ -8,9 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -20,9 +18,11 @@ import (
 
 	"firewatch/alerts"
 	"firewatch/alerts/sqlstore"
+	"firewatch/api/password"
 	"firewatch/cmd/internal/roster"
 	"firewatch/cmd/internal/sample"
 	contract "firewatch/firmware-contracts"
+	"firewatch/ingest/influx/influxdtest"
 )
 
 // patience bounds every wait for something that must happen; a pass never waits
@@ -34,15 +34,22 @@ const secretOf = "secret-of-the-tests"
 
 const testPassword = "correct horse battery"
 
-// influxBinary is the real server, which make builds.
-func influxBinary(t testing.TB) string {
-	t.Helper()
-	path, err := filepath.Abs("../../../bin/influxd")
+// testHash is made once: it is dear on purpose, most of all under the race
+// detector.
+var testHash = sync.OnceValue(func() string {
+	hash, err := password.Hash(testPassword)
 	if err != nil {
-		t.Fatal(err)
+		panic(err)
 	}
-	if _, err := os.Stat(path); err != nil {
-		t.Fatalf("the real InfluxDB server is missing: run make bin/influxd: %v", err)
+	return hash
+})
+
+// influxBinary is the real server, which make builds.
+func influxBinary(tb testing.TB) string {
+	tb.Helper()
+	path, err := influxdtest.Binary()
+	if err != nil {
+		tb.Fatal(err)
 	}
 	return path
 }
@@ -50,16 +57,16 @@ func influxBinary(t testing.TB) string {
 // seed fills the store of a data folder, or at a URL, with the sample set (all
 // credentials alike), an administrator, and the offices of the city and of two
 // counties. Nothing simulated runs.
-func seed(t testing.TB, storeURL string) alerts.Roster {
-	t.Helper()
+func seed(tb testing.TB, storeURL string) alerts.Roster {
+	tb.Helper()
 	ctx := context.Background()
 	store, err := sqlstore.Open(ctx, sqlstore.Options{URL: storeURL, Log: zap.NewNop()})
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	defer store.Close()
 	if err := store.Migrate(ctx); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	set := sample.Roster()
 	hash := roster.HashSecret(secretOf)
@@ -71,7 +78,7 @@ func seed(t testing.TB, storeURL string) alerts.Roster {
 		set.Teams[i].SecretHash = hash
 	}
 	if err := store.ReplaceRoster(ctx, set, time.Now().UTC()); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	for _, u := range []alerts.User{
 		{Username: "admin", Role: alerts.RoleAdmin},
@@ -82,7 +89,7 @@ func seed(t testing.TB, storeURL string) alerts.Roster {
 		{Username: "team-b", Role: alerts.RoleTeam, Team: "T130624101"},
 	} {
 		if err := saveUser(ctx, store, u, testPassword); err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 	}
 	return set
@@ -106,47 +113,47 @@ type running struct {
 	code   int
 }
 
-func up(t testing.TB, args ...string) *running {
-	t.Helper()
-	r := tryUp(t, args...)
+func up(tb testing.TB, args ...string) *running {
+	tb.Helper()
+	r := tryUp(tb, args...)
 	if r.HTTP == "" && r.MQTT == "" && r.Influx == "" {
-		t.Fatalf("firewatch did not start: %s", r.out)
+		tb.Fatalf("firewatch did not start: %s", r.out)
 	}
 	return r
 }
 
-func tryUp(t testing.TB, args ...string) *running {
-	t.Helper()
+func tryUp(tb testing.TB, args ...string) *running {
+	tb.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	r := &running{out: &lockedBuffer{}, cancel: cancel, done: make(chan struct{})}
 	ready := make(chan Addresses, 1)
-	args = append([]string{"up", "--influx-binary", influxBinary(t), "--log-level", "warn"}, args...)
+	args = append([]string{"up", "--influx-binary", influxBinary(tb), "--log-level", "warn"}, args...)
 	go func() {
 		defer close(r.done)
 		r.code = Run(ctx, Env{Args: args, Stdout: r.out, Stderr: r.out, Stdin: strings.NewReader(""), Ready: func(a Addresses) { ready <- a }})
 	}()
-	t.Cleanup(func() {
-		r.stop(t)
-		if t.Failed() {
-			t.Logf("firewatch said:\n%s", r.out)
+	tb.Cleanup(func() {
+		r.stop(tb)
+		if tb.Failed() {
+			tb.Logf("firewatch said:\n%s", r.out)
 		}
 	})
 	select {
 	case r.Addresses = <-ready:
 	case <-r.done:
 	case <-time.After(patience):
-		t.Fatalf("firewatch is not ready: %s", r.out)
+		tb.Fatalf("firewatch is not ready: %s", r.out)
 	}
 	return r
 }
 
-func (r *running) stop(t testing.TB) {
-	t.Helper()
+func (r *running) stop(tb testing.TB) {
+	tb.Helper()
 	r.cancel()
 	select {
 	case <-r.done:
 	case <-time.After(patience):
-		t.Fatalf("firewatch does not stop: %s", r.out)
+		tb.Fatalf("firewatch does not stop: %s", r.out)
 	}
 }
 
@@ -174,18 +181,18 @@ type client struct {
 	token string
 }
 
-func login1(t testing.TB, url, username, password string) client {
-	t.Helper()
+func login1(tb testing.TB, url, username, password string) client {
+	tb.Helper()
 	c := client{url: url}
 	var s struct{ Token string }
-	c.must(t, http.StatusCreated, "POST", "/sessions", map[string]string{"username": username, "password": password}, &s)
+	c.must(tb, http.StatusCreated, "POST", "/sessions", map[string]string{"username": username, "password": password}, &s)
 	c.token = s.Token
 	return c
 }
 
 // do sends a request to the API and returns the status and the body.
-func (c client) do(t testing.TB, method, path string, body any, header ...string) (int, []byte) {
-	t.Helper()
+func (c client) do(tb testing.TB, method, path string, body any, header ...string) (int, []byte) {
+	tb.Helper()
 	var in io.Reader
 	contentType := "application/json"
 	switch b := body.(type) {
@@ -195,13 +202,13 @@ func (c client) do(t testing.TB, method, path string, body any, header ...string
 	default:
 		raw, err := json.Marshal(b)
 		if err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 		in = bytes.NewReader(raw)
 	}
 	req, err := http.NewRequestWithContext(context.Background(), method, c.url+"/api/v1"+path, in)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	req.Header.Set("Content-Type", contentType)
 	if c.token != "" {
@@ -212,27 +219,27 @@ func (c client) do(t testing.TB, method, path string, body any, header ...string
 	}
 	res, err := http.DefaultClient.Do(req)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	defer res.Body.Close()
 	raw, err := io.ReadAll(res.Body)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return res.StatusCode, raw
 }
 
 // must sends a request that has to be answered with the status, and reads the
 // answer.
-func (c client) must(t testing.TB, status int, method, path string, body, answer any, header ...string) {
-	t.Helper()
-	got, raw := c.do(t, method, path, body, header...)
+func (c client) must(tb testing.TB, status int, method, path string, body, answer any, header ...string) {
+	tb.Helper()
+	got, raw := c.do(tb, method, path, body, header...)
 	if got != status {
-		t.Fatalf("%s %s: %d, want %d: %s", method, path, got, status, raw)
+		tb.Fatalf("%s %s: %d, want %d: %s", method, path, got, status, raw)
 	}
 	if answer != nil {
 		if err := json.Unmarshal(raw, answer); err != nil {
-			t.Fatalf("%s %s: %v in %s", method, path, err, raw)
+			tb.Fatalf("%s %s: %v in %s", method, path, err, raw)
 		}
 	}
 }
@@ -242,8 +249,8 @@ type list[T any] struct {
 	Next  *string
 }
 
-func items[T any](t testing.TB, c client, path string) []T {
-	t.Helper()
+func items[T any](tb testing.TB, c client, path string) []T {
+	tb.Helper()
 	var all []T
 	sep := "?"
 	if strings.Contains(path, "?") {
@@ -252,7 +259,7 @@ func items[T any](t testing.TB, c client, path string) []T {
 	cursor := ""
 	for {
 		var page list[T]
-		c.must(t, http.StatusOK, "GET", path+sep+"limit=1000"+cursor, nil, &page)
+		c.must(tb, http.StatusOK, "GET", path+sep+"limit=1000"+cursor, nil, &page)
 		all = append(all, page.Items...)
 		if page.Next == nil {
 			return all
@@ -262,20 +269,20 @@ func items[T any](t testing.TB, c client, path string) []T {
 }
 
 // eventually waits until the condition holds.
-func eventually(t testing.TB, what string, ok func() bool) {
-	t.Helper()
+func eventually(tb testing.TB, what string, ok func() bool) {
+	tb.Helper()
 	for deadline := time.Now().Add(patience); !ok(); time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			t.Fatalf("waited %s in vain for %s", patience, what)
+			tb.Fatalf("waited %s in vain for %s", patience, what)
 		}
 	}
 }
 
 // mosquittoPub publishes with the user's tool, not with ours.
-func mosquittoPub(t testing.TB, addr, username, topic, payload string) {
-	t.Helper()
+func mosquittoPub(tb testing.TB, addr, username, topic, payload string) {
+	tb.Helper()
 	if err := tryMosquittoPub(addr, username, topic, payload); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 }
 
@@ -334,8 +341,8 @@ type readingView struct {
 }
 
 // history reads all of a device's readings back through the API.
-func history(t testing.TB, c client, device, class string, from, to time.Time) []readingView {
-	t.Helper()
-	return items[readingView](t, c, fmt.Sprintf("/devices/%s/readings?class=%s&from=%s&to=%s",
+func history(tb testing.TB, c client, device, class string, from, to time.Time) []readingView {
+	tb.Helper()
+	return items[readingView](tb, c, fmt.Sprintf("/devices/%s/readings?class=%s&from=%s&to=%s",
 		device, class, from.UTC().Format(time.RFC3339), to.UTC().Format(time.RFC3339)))
 }

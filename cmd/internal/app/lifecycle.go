@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -93,15 +94,15 @@ func (s *stack) Stop() error {
 
 	deadline := time.Now().Add(s.timeout)
 	var errs []error
-	for i := len(items) - 1; i >= 0; i-- {
+	for _, it := range slices.Backward(items) {
 		began := time.Now()
 		// A part that hangs must not take the others' time away.
 		ctx, cancel := context.WithDeadline(context.Background(), later(deadline, began.Add(2*time.Second)))
-		if err := items[i].release(ctx); err != nil {
-			errs = append(errs, fmt.Errorf("stopping %s: %w", items[i].name, err))
+		if err := it.release(ctx); err != nil {
+			errs = append(errs, fmt.Errorf("stopping %s: %w", it.name, err))
 		}
 		cancel()
-		s.log.Debug("stopped", zap.String("part", items[i].name), zap.Duration("took", time.Since(began)))
+		s.log.Debug("stopped", zap.String("part", it.name), zap.Duration("took", time.Since(began)))
 	}
 	return errors.Join(errs...)
 }

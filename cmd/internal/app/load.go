@@ -18,7 +18,7 @@ import (
 	contract "firewatch/firmware-contracts"
 )
 
-func runSimulate(ctx context.Context, e Env) error {
+func runSimulate(ctx context.Context, e Env) (err error) {
 	fs := flags(e, "simulate", "[--devices N] [--rate READINGS/S] [--duration 1m] [--seed N] [--mqtt HOST:PORT] [--data DIR]")
 	devices := fs.Int("devices", 100, "how many of the fleet report, those on duty first")
 	rate := fs.Float64("rate", 0, "readings per second of all devices together; 0: each device every 10 s")
@@ -33,7 +33,6 @@ func runSimulate(ctx context.Context, e Env) error {
 		return err
 	}
 	o := simulate.Options{MQTT: *address, Rate: *rate, Every: 10 * time.Second, Duration: *duration, Seed: *seed}
-	var err error
 	if o.Story, err = simulate.ParseStory(*story); err != nil {
 		return usageError{fmt.Errorf("--story: %w", err)}
 	}
@@ -55,7 +54,7 @@ func runSimulate(ctx context.Context, e Env) error {
 		if err != nil {
 			return err
 		}
-		defer f.Close()
+		defer func() { err = errors.Join(err, f.Close()) }()
 		o.Ledger = f
 	}
 	summary, err := simulate.Run(ctx, o)
@@ -83,7 +82,7 @@ func chooseFleet(e Env, file, data, address string) ([]simulate.Member, []simula
 		if err != nil {
 			return nil, nil, err
 		}
-		defer f.Close()
+		defer f.Close() //nolint:errcheck // read only
 		fleet, err := simulate.ReadFleet(f)
 		return fleet, nil, err
 	}

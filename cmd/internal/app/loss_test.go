@@ -2,7 +2,6 @@ package app
 
 import (
 	"bytes"
-	"context"
 	"fmt"
 	"io/fs"
 	"net/http"
@@ -47,10 +46,8 @@ func TestKillLosesNoAcknowledgedReading(t *testing.T) {
 		err     error
 	}
 	done := make(chan result, 1)
-	ctx, stop := context.WithCancel(context.Background())
-	defer stop()
 	go func() {
-		s, err := simulate.Run(ctx, simulate.Options{
+		s, err := simulate.Run(t.Context(), simulate.Options{
 			MQTT: fw.MQTT, Fleet: devices, Rate: 1000, Duration: 20 * time.Second, Seed: 7, Ledger: &ledger, Log: zap.NewNop(),
 		})
 		done <- result{s, err}

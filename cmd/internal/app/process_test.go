@@ -2,7 +2,6 @@ package app
 
 import (
 	"bufio"
-	"context"
 	"io"
 	"os"
 	"os/exec"
@@ -18,9 +17,9 @@ const mainVariable = "TEST_IS_FIREWATCH"
 
 func TestMain(m *testing.M) {
 	if os.Getenv(mainVariable) != "" {
-		os.Exit(Main())
+		os.Exit(Main()) //nolint:forbidigo // the test binary is the program then
 	}
-	os.Exit(m.Run())
+	m.Run()
 }
 
 // process is firewatch in a process of its own, which can be killed.
@@ -31,28 +30,28 @@ type process struct {
 }
 
 // spawn starts firewatch up with the arguments and waits until it serves.
-func spawn(t testing.TB, args ...string) *process {
-	t.Helper()
+func spawn(tb testing.TB, args ...string) *process {
+	tb.Helper()
 	self, err := os.Executable()
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	p := &process{out: &lockedBuffer{}}
-	p.cmd = exec.Command(self, append([]string{"up", "--influx-binary", influxBinary(t), "--log-level", "warn"}, args...)...) //nolint:noctx // killed by the test
+	p.cmd = exec.Command(self, append([]string{"up", "--influx-binary", influxBinary(tb), "--log-level", "warn"}, args...)...) // killed by kill
 	p.cmd.Env = append(os.Environ(), mainVariable+"=1")
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	p.cmd.Stderr = p.out
 	stdout, err := p.cmd.StdoutPipe()
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	if err := p.cmd.Start(); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	t.Cleanup(func() {
+	tb.Cleanup(func() {
 		p.kill()
-		if t.Failed() {
-			t.Logf("firewatch said:\n%s", p.out)
+		if tb.Failed() {
+			tb.Logf("firewatch said:\n%s", p.out)
 		}
 	})
 	serving := make(chan struct{})
@@ -74,7 +73,7 @@ func spawn(t testing.TB, args ...string) *process {
 	select {
 	case <-serving:
 	case <-time.After(patience):
-		t.Fatalf("firewatch does not serve: %s", p.out)
+		tb.Fatalf("firewatch does not serve: %s", p.out)
 	}
 	return p
 }
@@ -82,12 +81,4 @@ func spawn(t testing.TB, args ...string) *process {
 func (p *process) kill() {
 	_ = p.cmd.Process.Kill()
 	_ = p.cmd.Wait()
-}
-
-// run runs one command of firewatch in this process.
-func run(t testing.TB, args ...string) (code int, out string) {
-	t.Helper()
-	var b lockedBuffer
-	code = Run(context.Background(), Env{Args: args, Stdin: strings.NewReader(""), Stdout: &b, Stderr: &b})
-	return code, b.String()
 }

@@ -15,15 +15,15 @@ import (
 
 // testdata is a file of the real inputs beside the repository. The test is
 // skipped where they are absent.
-func testdata(t testing.TB, path ...string) string {
-	t.Helper()
+func testdata(tb testing.TB, path ...string) string {
+	tb.Helper()
 	dir := os.Getenv("FIREWATCH_TESTDATA")
 	if dir == "" {
 		dir = "../../../../shared/testdata"
 	}
 	file := filepath.Join(append([]string{dir}, path...)...)
 	if _, err := os.Stat(file); err != nil {
-		t.Skipf("the real inputs are not here (set FIREWATCH_TESTDATA): %v", err)
+		tb.Skipf("the real inputs are not here (set FIREWATCH_TESTDATA): %v", err)
 	}
 	return file
 }

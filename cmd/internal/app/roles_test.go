@@ -70,7 +70,7 @@ func TestARoleThatCannotStartEndsTheProcessWithItsName(t *testing.T) {
 			t.Errorf("%s: the error does not name it: %s", name, r.out)
 		}
 	}
-	if res, err := http.Get(first.HTTP + "/healthz"); err != nil || res.Body.Close() != nil || res.StatusCode != http.StatusOK { //nolint:noctx // loopback
+	if res, err := http.Get(first.HTTP + "/healthz"); err != nil || res.Body.Close() != nil || res.StatusCode != http.StatusOK {
 		t.Errorf("the first one was disturbed: %v", err)
 	}
 }
