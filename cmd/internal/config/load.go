@@ -55,12 +55,14 @@ func (c *Config) settings() []setting {
 		}}
 	}
 	return []setting{
-		{name: "roles", help: "roles of this process, comma-separated: ingest, alerts, api",
+		{
+			name: "roles", help: "roles of this process, comma-separated: ingest, alerts, api",
 			set: func(v string) error {
 				c.Roles = strings.FieldsFunc(v, func(r rune) bool { return r == ',' || r == ' ' })
 				return nil
 			},
-			show: func() string { return strings.Join(c.Roles, ",") }},
+			show: func() string { return strings.Join(c.Roles, ",") },
+		},
 		str("data", &c.Data, "folder for everything that is kept"),
 		boolean("demo", &c.Demo, "sample set of Baoding with simulated devices (演示)"),
 		boolean("insecure", &c.Insecure, "allow listening beyond this machine without TLS"),
@@ -89,7 +91,8 @@ func (c *Config) settings() []setting {
 		secret("store", &c.Store, "relational store: postgres://… or sqlite:FILE; empty: SQLite in the data folder"),
 		str("rules", &c.Rules, "file of alert rules; empty: those that come with firewatch"),
 		str("seasons", &c.Seasons, "file of fire seasons; empty: those already stored, or the sample"),
-		{name: "journal-max-bytes", help: "most bytes that wait on disk for InfluxDB",
+		{
+			name: "journal-max-bytes", help: "most bytes that wait on disk for InfluxDB",
 			set: func(v string) error {
 				n, err := strconv.ParseInt(v, 10, 64)
 				if err != nil {
@@ -98,7 +101,8 @@ func (c *Config) settings() []setting {
 				c.JournalMaxBytes = n
 				return nil
 			},
-			show: func() string { return strconv.FormatInt(c.JournalMaxBytes, 10) }},
+			show: func() string { return strconv.FormatInt(c.JournalMaxBytes, 10) },
+		},
 		duration("stop-timeout", &c.StopTimeout, "longest time for an orderly stop"),
 	}
 }
@@ -275,23 +279,27 @@ func scalar(n ast.Node) (string, error) {
 // PrintUsage lists the settings.
 func PrintUsage(w io.Writer, command string) {
 	c := Default()
-	fmt.Fprintf(w, "Usage: %s [--config FILE] [--SETTING VALUE …]\n\nEach setting may also stand in the environment (FIREWATCH_MQTT_BROKER) or in the YAML\nfile (mqtt-broker: …); the command line wins, then the environment. A secret may be\nread from a file: FIREWATCH_MQTT_PASSWORD_FILE=/run/secrets/mqtt.\n\n", command)
+	var b strings.Builder
+	fmt.Fprintf(&b, "Usage: %s [--config FILE] [--SETTING VALUE …]\n\nEach setting may also stand in the environment (FIREWATCH_MQTT_BROKER) or in the YAML\nfile (mqtt-broker: …); the command line wins, then the environment. A secret may be\nread from a file: FIREWATCH_MQTT_PASSWORD_FILE=/run/secrets/mqtt.\n\n", command)
 	for _, s := range c.settings() {
-		fmt.Fprintf(w, "  --%-22s %s", s.name, s.help)
+		fmt.Fprintf(&b, "  --%-22s %s", s.name, s.help)
 		if d := s.show(); d != "" && d != "false" {
-			fmt.Fprintf(w, " (default %s)", d)
+			fmt.Fprintf(&b, " (default %s)", d)
 		}
-		fmt.Fprintln(w)
+		b.WriteByte('\n')
 	}
+	_, _ = io.WriteString(w, b.String()) // a closed terminal
 }
 
 // Dump writes the settings as YAML, without their secrets.
 func (c *Config) Dump(w io.Writer) {
+	var b strings.Builder
 	for _, s := range c.settings() {
 		v := s.show()
 		if !s.flag {
 			v = strconv.Quote(v)
 		}
-		fmt.Fprintf(w, "%s: %s\n", s.name, v)
+		fmt.Fprintf(&b, "%s: %s\n", s.name, v)
 	}
+	_, _ = io.WriteString(w, b.String()) // a closed terminal
 }
