@@ -344,7 +344,7 @@ func (c *Client) greet(conn net.Conn) (*bufio.Reader, error) {
 func (c *Client) listen(conn net.Conn, in *bufio.Reader) error {
 	var buf []byte
 	pinged := false
-	if err := conn.SetReadDeadline(time.Now().Add(c.o.KeepAlive)); err != nil {
+	if err := conn.SetReadDeadline(time.Now().Add(c.idle())); err != nil {
 		return err
 	}
 	for {
@@ -367,7 +367,7 @@ func (c *Client) listen(conn net.Conn, in *bufio.Reader) error {
 		}
 		if pinged {
 			pinged = false
-			if err := conn.SetReadDeadline(time.Now().Add(c.o.KeepAlive)); err != nil {
+			if err := conn.SetReadDeadline(time.Now().Add(c.idle())); err != nil {
 				return fmt.Errorf("connection lost: %w", err)
 			}
 		}
@@ -393,7 +393,7 @@ func (c *Client) keepAlive(pinged *bool) (time.Time, error) {
 	if c.conn == nil {
 		return time.Time{}, errors.New("connection lost while writing")
 	}
-	due := c.wrote.Add(c.o.KeepAlive * 3 / 4)
+	due := c.wrote.Add(c.idle())
 	if time.Now().Before(due) {
 		return due, nil
 	}
@@ -446,3 +446,7 @@ func (c *Client) settle(id uint16) {
 		acked()
 	}
 }
+
+// idle is how long nothing may be written before a ping: some brokers take the
+// keep-alive to the letter.
+func (c *Client) idle() time.Duration { return c.o.KeepAlive * 3 / 4 }

@@ -31,6 +31,7 @@ type server struct {
 	faults   []string
 	messages int
 	heard    chan struct{} // something came
+	refused  []string      // user names
 	quiet    bool          // takes without acknowledging
 }
 
@@ -58,6 +59,7 @@ func (s *server) Authenticate(username string, password []byte) (ingest.Principa
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if want, ok := s.secrets[username]; !ok || want != string(password) {
+		s.refused = append(s.refused, username)
 		return ingest.Principal{}, false
 	}
 	if username == "service" {

@@ -13,6 +13,7 @@ import (
 	"io"
 	"math"
 	mathrand "math/rand/v2"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -182,7 +183,7 @@ func (r *run) newTerminal(t Terminal, c *crew, session string, dials chan struct
 	if err != nil {
 		return nil, fmt.Errorf("simulate: %w", err)
 	}
-	term.client, term.connection = client, client
+	term.client, term.connection, term.outstanding = client, client.Run, client.Outstanding
 	return term, nil
 }
 
@@ -222,7 +223,7 @@ func (r *run) play(ctx context.Context) (Summary, error) {
 		parts.Go(func() { d.client.Run(online) })
 	}
 	for _, t := range r.terminals {
-		parts.Go(func() { t.connection.Run(online) })
+		parts.Go(func() { t.connection(online) })
 	}
 	living, stop := context.WithCancel(ctx)
 	defer stop()
@@ -258,22 +259,17 @@ func (r *run) play(ctx context.Context) (Summary, error) {
 	return s, r.err(&s)
 }
 
-// drain waits until all devices that were let in are done.
+// drain waits until all that were let in are done.
 func (r *run) drain(wait time.Duration) {
 	deadline := time.Now().Add(wait)
-	for time.Now().Before(deadline) {
-		busy := false
-		for _, d := range r.devices {
-			if !d.refused.Load() && !d.idle() {
-				busy = true
-				break
-			}
-		}
-		if !busy {
-			return
-		}
+	for time.Now().Before(deadline) && r.busy() {
 		time.Sleep(10 * time.Millisecond)
 	}
+}
+
+func (r *run) busy() bool {
+	return slices.ContainsFunc(r.devices, func(d *device) bool { return !d.refused.Load() && !d.idle() }) ||
+		slices.ContainsFunc(r.terminals, func(t *terminal) bool { return t.outstanding() > 0 })
 }
 
 // record writes acknowledged readings to the ledger.

@@ -41,7 +41,8 @@ type terminal struct {
 	crew   *crew
 	client publisher
 
-	connection interface{ Run(ctx context.Context) }
+	connection  func(ctx context.Context)
+	outstanding func() int
 
 	mu   sync.Mutex
 	seen map[string]bool // orders

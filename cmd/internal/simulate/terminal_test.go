@@ -2,6 +2,7 @@ package simulate_test
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -46,12 +47,14 @@ func TestTerminalsHearAndAnswerOverMQTT(t *testing.T) {
 	done := make(chan result, 1)
 	terminals[2].Secret = "wrong"
 	go func() {
-		sum, err := simulate.Run(ctx, simulate.Options{MQTT: s.addr, Fleet: fleet, Terminals: terminals, Story: simulate.Fire})
+		sum, err := simulate.Run(ctx, simulate.Options{MQTT: s.addr, Fleet: fleet, Terminals: terminals, Every: 200 * time.Millisecond, Story: simulate.Fire})
 		done <- result{sum, err}
 	}()
 	s.until(t, "the waiting order is delivered", func() bool { return len(s.answers) == 1 })
 	give("T2", "or-now")
 	s.until(t, "the new order is delivered", func() bool { return len(s.answers) == 2 })
+	s.until(t, "the third terminal is refused", func() bool { return slices.Contains(s.refused, "team:T3") })
+	s.until(t, "devices report", func() bool { return len(s.readings) > 0 })
 	stop()
 	r := <-done
 	if r.err == nil || !strings.Contains(r.err.Error(), "team:T3") {
