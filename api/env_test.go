@@ -22,6 +22,7 @@ import (
 	"go.uber.org/zap/zaptest/observer"
 
 	"firewatch/alerts"
+	"firewatch/alerts/alertstest"
 	"firewatch/alerts/alertstest/memstore"
 	"firewatch/api/session"
 	v1 "firewatch/api/v1"
@@ -141,17 +142,7 @@ func (e *env) fixture() {
 		}
 	}
 	ok(s.ReplaceRoster(ctx, alerts.Roster{
-		Areas: []alerts.Area{
-			{Code: "130600", Name: "保定市", Level: alerts.City, Lat: 38.87, Lon: 115.46, Surveyed: true},
-			{Code: "130630", Name: "涞源县", Level: alerts.County, Parent: "130600", Lat: 39.36, Lon: 114.69},
-			{Code: "130630100", Name: "涞源镇", Level: alerts.Township, Parent: "130630", Lat: 39.35, Lon: 114.68},
-			{
-				Code: "130633", Name: "易县", Level: alerts.County, Parent: "130600", Lat: 39.35, Lon: 115.5,
-				Outline: []byte(`{"type":"Polygon","coordinates":[[[115,39],[116,39],[116,40],[115,39]]]}`),
-			},
-			{Code: "130633100", Name: "易州镇", Level: alerts.Township, Parent: "130633", Lat: 39.34, Lon: 115.49},
-			{Code: "130633101", Name: "梁格庄镇", Level: alerts.Township, Parent: "130633", Lat: 39.33, Lon: 115.37},
-		},
+		Areas: alertstest.Roster().Areas,
 		Teams: []alerts.Team{
 			{ID: "pro-city", Name: "保定市专业队", Kind: alerts.Professional, Area: "130600"},
 			{ID: "pro-yixian", Name: "易县专业队", Kind: alerts.Professional, Area: "130633", Members: 30},
