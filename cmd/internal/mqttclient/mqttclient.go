@@ -7,6 +7,7 @@ import (
 	"bufio"
 	"context"
 	"crypto/tls"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -253,7 +254,7 @@ func (c *Client) session(ctx context.Context, again bool) (connected bool, err e
 		_ = conn.Close()
 	})
 	defer stop()
-	defer conn.Close()
+	defer conn.Close() //nolint:errcheck // it is over
 	defer func() {
 		c.mu.Lock()
 		c.conn = nil
@@ -408,7 +409,7 @@ func (c *Client) handle(kind byte, body []byte) error {
 		if len(body) < 2 {
 			return errors.New("broker sends a PUBACK without an id")
 		}
-		c.settle(uint16(body[0])<<8 | uint16(body[1]))
+		c.settle(binary.BigEndian.Uint16(body))
 	case publishType:
 		topic, id, payload, err := parsePublish(kind, body)
 		if err != nil {
@@ -420,7 +421,7 @@ func (c *Client) handle(kind byte, body []byte) error {
 		if id != 0 {
 			c.mu.Lock()
 			if c.conn != nil {
-				c.write([]byte{pubackType, 2, byte(id >> 8), byte(id)})
+				c.write(binary.BigEndian.AppendUint16([]byte{pubackType, 2}, id))
 			}
 			c.mu.Unlock()
 		}

@@ -2,9 +2,11 @@ package mqttclient
 
 import (
 	"bufio"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"time"
 )
 
@@ -33,8 +35,8 @@ func connect(o *Options, will []byte) []byte {
 	flags := byte(1 << 1) // a clean session: the client itself keeps what is not acknowledged
 	body := appendText(nil, "MQTT")
 	body = append(body, 4, 0)
-	keepAlive := min(int(o.KeepAlive/time.Second), 65535)
-	body = append(body, byte(keepAlive>>8), byte(keepAlive))
+	keepAlive := max(1, min(o.KeepAlive/time.Second, math.MaxUint16))
+	body = binary.BigEndian.AppendUint16(body, uint16(keepAlive))
 	body = appendText(body, o.ClientID)
 	if will != nil {
 		flags |= 1<<2 | 1<<3 // QoS 1
@@ -55,7 +57,7 @@ func publish(topic string, id uint16, payload []byte) []byte {
 	b := make([]byte, 0, n+5)
 	b = appendLength(append(b, publishType|qos1), n)
 	b = appendText(b, topic)
-	b = append(b, byte(id>>8), byte(id))
+	b = binary.BigEndian.AppendUint16(b, id)
 	return append(b, payload...)
 }
 
@@ -68,15 +70,12 @@ func packet(kind byte, body []byte) []byte {
 }
 
 func appendText(b []byte, s string) []byte {
-	return append(append(b, byte(len(s)>>8), byte(len(s))), s...)
+	s = s[:min(len(s), math.MaxUint16)]
+	return append(binary.BigEndian.AppendUint16(b, uint16(len(s))), s...) //nolint:gosec // cut above
 }
 
 func appendLength(b []byte, n int) []byte {
-	for n >= 0x80 {
-		b = append(b, byte(n)|0x80)
-		n >>= 7
-	}
-	return append(b, byte(n))
+	return binary.AppendUvarint(b, uint64(n)) //nolint:gosec // the same code, for 0 to 2^28
 }
 
 // readPacket reads one packet into buf, which may grow.
@@ -122,7 +121,7 @@ func parsePublish(kind byte, body []byte) (topic string, id uint16, payload []by
 	if len(body) < 2 {
 		return "", 0, nil, errors.New("broker sends a PUBLISH without a topic")
 	}
-	n := int(body[0])<<8 | int(body[1])
+	n := int(binary.BigEndian.Uint16(body))
 	body = body[2:]
 	if len(body) < n {
 		return "", 0, nil, errors.New("broker sends a PUBLISH whose topic is cut off")
@@ -132,7 +131,7 @@ func parsePublish(kind byte, body []byte) (topic string, id uint16, payload []by
 		if len(body) < 2 {
 			return "", 0, nil, errors.New("broker sends a PUBLISH without an id")
 		}
-		id, body = uint16(body[0])<<8|uint16(body[1]), body[2:]
+		id, body = binary.BigEndian.Uint16(body), body[2:]
 	}
 	return topic, id, body, nil
 }

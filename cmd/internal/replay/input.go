@@ -8,6 +8,7 @@ import (
 	"io"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -120,13 +121,24 @@ func (in *input) leaveOut(why string) {
 func (in *input) unread(what string) { in.summary.Unread[what]++ }
 
 // set gives v the value when the contract allows it, and counts it when not.
-func (in *input) set(v *contract.Values, f contract.Field, x float64) bool {
-	if err := f.Check(x); err != nil {
+func (in *input) set(v *contract.Values, f contract.Field, x float64) {
+	if f.Check(x) != nil {
 		in.summary.ValuesLeftOut[fmt.Sprintf("%s outside %s", f, f.Range())]++
-		return false
+		return
 	}
 	v.Set(f, x)
-	return true
+}
+
+// number is the number that the text is.
+func number(s string) (x float64, ok bool) {
+	x, err := strconv.ParseFloat(strings.TrimSpace(s), 64)
+	return x, err == nil
+}
+
+// moment is the time that the text is.
+func moment(layout, s string) (t time.Time, ok bool) {
+	t, err := time.Parse(layout, strings.TrimSpace(s))
+	return t, err == nil
 }
 
 // place gives v a place, or counts the record as left out.
@@ -179,7 +191,7 @@ func (in *input) readings(o Options, f format, now time.Time) ([]contract.Readin
 			continue
 		}
 		kept = append(kept, contract.Reading{
-			Device: o.Device, Kind: f.kind, Class: f.class, Measured: t, Seq: uint64(len(kept) + 1), HasSeq: true, Values: r.values, //nolint:gosec // a count
+			Device: o.Device, Kind: f.kind, Class: f.class, Measured: t, Seq: uint64(len(kept) + 1), HasSeq: true, Values: r.values,
 		})
 	}
 	if len(kept) == 0 {

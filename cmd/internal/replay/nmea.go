@@ -209,7 +209,7 @@ func parseClock(s string) (time.Duration, bool) {
 		return 0, false
 	}
 	ms := math.Round(sec * 1000)
-	return time.Duration(h)*time.Hour + time.Duration(m)*time.Minute + time.Duration(ms)*time.Millisecond, true //nolint:gosec // below 60
+	return time.Duration(h)*time.Hour + time.Duration(m)*time.Minute + time.Duration(ms)*time.Millisecond, true
 }
 
 // parsePlace reads ddmm.mmm, N or S, dddmm.mmm, E or W.
@@ -244,11 +244,10 @@ func degrees(s string, digits int) (float64, bool) {
 
 // parse is the number, or NaN.
 func parse(s string) float64 {
-	x, err := strconv.ParseFloat(strings.TrimSpace(s), 64)
-	if err != nil {
-		return math.NaN()
+	if x, ok := number(s); ok {
+		return x
 	}
-	return x
+	return math.NaN()
 }
 
 func round(x float64, digits int) float64 {

@@ -98,7 +98,7 @@ func load(o Options, s *Summary, now time.Time) ([]contract.Reading, error) {
 	if err != nil {
 		return nil, errors.Unwrap(err)
 	}
-	defer file.Close()
+	defer file.Close() //nolint:errcheck // only read
 	f, err := chooseFormat(o.Format, o.Path, file)
 	if err != nil {
 		return nil, err

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"strconv"
 	"strings"
 	"time"
 
@@ -70,12 +69,12 @@ func readWeather(r io.Reader, in *input) error {
 	return readCSV(r, in, []string{"year", "month", "day", "hour", "TEMP", "DEWP", "RAIN", "WSPM"}, func(field func(string) string) error {
 		var date [4]int
 		for i, c := range []string{"year", "month", "day", "hour"} {
-			n, err := strconv.Atoi(field(c))
-			if err != nil {
+			n, ok := number(field(c))
+			if !ok || n != math.Trunc(n) || n < 0 || n > 9999 {
 				in.leaveOut("time is not one")
 				return nil
 			}
-			date[i] = n
+			date[i] = int(n)
 		}
 		t := time.Date(date[0], time.Month(date[1]), date[2], date[3], 0, 0, 0, beijing)
 		if t.Year() != date[0] || int(t.Month()) != date[1] || t.Day() != date[2] || t.Hour() != date[3] {
@@ -88,8 +87,8 @@ func readWeather(r io.Reader, in *input) error {
 			if gap(s) {
 				return math.NaN()
 			}
-			x, err := strconv.ParseFloat(s, 64)
-			if err != nil {
+			x, ok := number(s)
+			if !ok {
 				in.summary.ValuesLeftOut[f.String()+" is no number"]++
 				return math.NaN()
 			}
@@ -153,8 +152,8 @@ func readSmoke(r io.Reader, in *input) error {
 			if gap(s) {
 				continue
 			}
-			x, err := strconv.ParseFloat(s, 64)
-			if err != nil {
+			x, ok := number(s)
+			if !ok {
 				in.summary.ValuesLeftOut[c.field.String()+" is no number"]++
 				continue
 			}

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"strconv"
 	"strings"
 	"time"
 
@@ -60,9 +59,9 @@ type trackPoint struct {
 }
 
 func (p *trackPoint) add(in *input) error {
-	lat, err1 := strconv.ParseFloat(strings.TrimSpace(p.Lat), 64)
-	lon, err2 := strconv.ParseFloat(strings.TrimSpace(p.Lon), 64)
-	if err1 != nil || err2 != nil {
+	lat, ok1 := number(p.Lat)
+	lon, ok2 := number(p.Lon)
+	if !ok1 || !ok2 {
 		in.leaveOut("lat or lon is no number")
 		return nil
 	}
@@ -77,8 +76,8 @@ func (p *trackPoint) add(in *input) error {
 		if q.s = strings.TrimSpace(q.s); q.s == "" {
 			continue
 		}
-		x, err := strconv.ParseFloat(q.s, 64)
-		if err != nil {
+		x, ok := number(q.s)
+		if !ok {
 			in.summary.ValuesLeftOut[q.f.String()+" is no number"]++
 			continue
 		}
@@ -86,8 +85,8 @@ func (p *trackPoint) add(in *input) error {
 	}
 	var t time.Time
 	if s := strings.TrimSpace(p.Time); s != "" {
-		var err error
-		if t, err = time.Parse(time.RFC3339Nano, s); err != nil {
+		var ok bool
+		if t, ok = moment(time.RFC3339Nano, s); !ok {
 			in.leaveOut("time is not one")
 			return nil
 		}
@@ -114,14 +113,14 @@ func readPLT(r io.Reader, in *input) error {
 			in.leaveOut("line has not 7 fields")
 			return nil
 		}
-		lat, err1 := strconv.ParseFloat(f[0], 64)
-		lon, err2 := strconv.ParseFloat(f[1], 64)
-		if err1 != nil || err2 != nil {
+		lat, ok1 := number(f[0])
+		lon, ok2 := number(f[1])
+		if !ok1 || !ok2 {
 			in.leaveOut("lat or lon is no number")
 			return nil
 		}
-		t, err := time.Parse("2006-01-02 15:04:05", strings.TrimSpace(f[5])+" "+strings.TrimSpace(f[6]))
-		if err != nil {
+		t, ok := moment("2006-01-02 15:04:05", strings.TrimSpace(f[5])+" "+strings.TrimSpace(f[6]))
+		if !ok {
 			in.leaveOut("time is not one")
 			return nil
 		}
@@ -129,8 +128,8 @@ func readPLT(r io.Reader, in *input) error {
 		if !in.place(&v, lat, lon) {
 			return nil
 		}
-		switch alt, err := strconv.ParseFloat(f[3], 64); {
-		case err != nil:
+		switch alt, ok := number(f[3]); {
+		case !ok:
 			in.summary.ValuesLeftOut["alt_m is no number"]++
 		case alt != -777:
 			in.set(&v, contract.AltM, math.Round(alt*feet*100)/100)

@@ -71,8 +71,7 @@ func readTable(fsys fs.FS, file string, columns []column, f *faults) *table {
 		if errors.Is(err, io.EOF) {
 			return t
 		}
-		var parse *csv.ParseError
-		if errors.As(err, &parse) {
+		if parse, ok := errors.AsType[*csv.ParseError](err); ok {
 			f.add(fmt.Sprintf("%s:%d", file, parse.Line), "column %d: %w; what follows was not read", parse.Column, parse.Err)
 			return t
 		}
@@ -273,7 +272,7 @@ func readFile(fsys fs.FS, name string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer file.Close()
+	defer file.Close() //nolint:errcheck // only read
 	raw, err := io.ReadAll(io.LimitReader(file, maxFile+1))
 	if err == nil && len(raw) > maxFile {
 		err = fmt.Errorf("is larger than %d MiB", maxFile>>20)

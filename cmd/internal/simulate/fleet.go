@@ -121,7 +121,7 @@ const maxErrors = 20
 func readRows(r io.Reader, columns []string, row func(line int, field func(string) string) error) error {
 	in := bufio.NewReader(r)
 	if bom, err := in.Peek(3); err == nil && string(bom) == "\ufeff" {
-		in.Discard(3) //nolint:errcheck // it was peeked at
+		_, _ = in.Discard(3) // it was peeked at
 	}
 	rows := csv.NewReader(in)
 	rows.FieldsPerRecord = -1

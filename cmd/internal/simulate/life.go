@@ -1,7 +1,6 @@
 package simulate
 
 import (
-	"hash/fnv"
 	"math/rand/v2"
 	"time"
 
@@ -45,12 +44,10 @@ const (
 )
 
 func newLife(m *Member, seed uint64, start time.Time, every time.Duration, sc *script) *life {
-	h := fnv.New64a()
-	h.Write([]byte(m.ID))
 	l := &life{
-		m: m, rng: rand.New(rand.NewPCG(seed, h.Sum64())), script: sc, start: start, every: every, //nolint:gosec // repeatable by intent
+		m: m, rng: rand.New(rand.NewPCG(seed, hash(string(m.ID)))), script: sc, start: start, every: every, //nolint:gosec // repeatable by intent
 		// Grows over restarts too: a device never measures a thousand times a ms.
-		seq: uint64(start.UnixMilli()) * 1000, //nolint:gosec // after 1970
+		seq: uint64(start.UnixMilli()) * 1000,
 	}
 	if m.Kind == contract.Sensor {
 		l.sensor = newSensor(m, l.rng)

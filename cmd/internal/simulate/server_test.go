@@ -109,7 +109,7 @@ func (s *server) Put(_ context.Context, m ingest.Message) error {
 }
 
 // listen starts the broker, at the same address as before.
-func (s *server) listen(t testing.TB) {
+func (s *server) listen(t *testing.T) {
 	t.Helper()
 	addr := s.addr
 	if addr == "" {
@@ -146,7 +146,7 @@ func (s *server) listen(t testing.TB) {
 }
 
 // until waits until the condition, which is asked under the lock, holds.
-func (s *server) until(t testing.TB, what string, cond func() bool) {
+func (s *server) until(t *testing.T, what string, cond func() bool) {
 	t.Helper()
 	deadline := time.After(60 * time.Second)
 	for {

@@ -185,6 +185,6 @@ func (t *terminal) person() string {
 
 func hash(s string) uint64 {
 	h := fnv.New64a()
-	h.Write([]byte(s))
+	_, _ = h.Write([]byte(s)) // never fails
 	return h.Sum64()
 }
