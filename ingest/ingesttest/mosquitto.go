@@ -50,7 +50,8 @@ func (m *Mosquitto) Start(tb testing.TB) {
 	m.log = &bytes.Buffer{}
 	m.cmd = exec.Command("mosquitto", "-c", m.conf) //nolint:gosec,noctx // our own configuration; lives as long as the test wants
 	m.cmd.Stdout, m.cmd.Stderr = m.log, m.log
-	m.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	m.cmd.SysProcAttr = &syscall.SysProcAttr{}
+	dieWithParent(m.cmd.SysProcAttr)
 	if err := m.cmd.Start(); err != nil {
 		tb.Fatalf("starting mosquitto: %v", err)
 	}

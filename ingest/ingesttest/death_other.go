@@ -1,0 +1,7 @@
+//go:build !linux
+
+package ingesttest
+
+import "syscall"
+
+func dieWithParent(*syscall.SysProcAttr) {}
