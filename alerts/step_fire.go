@@ -3,6 +3,7 @@ package alerts
 import (
 	"fmt"
 	"math/bits"
+	"strconv"
 	"strings"
 	"time"
 
@@ -315,7 +316,10 @@ func (s *sample) evidence(id contract.DeviceID) []Evidence {
 }
 
 // rounded undoes what storing in 32 bits adds to a decimal number.
-func rounded(x float32) float64 { return float64(int64(x*1e4+0.5)) / 1e4 }
+func rounded(x float32) float64 {
+	short, _ := strconv.ParseFloat(strconv.FormatFloat(float64(x), 'g', -1, 32), 64)
+	return short
+}
 
 func fireSummary(now, t time.Time, s *sample, v verdict, ctx *Context, id contract.DeviceID) (zh, en string) {
 	var vs, vsEn []string

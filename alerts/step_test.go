@@ -450,3 +450,23 @@ func ExampleRule_WantsOrder() {
 	// false
 	// true
 }
+
+func TestEvidenceIsTheNumberThatTheSensorSent(t *testing.T) {
+	s := tell(t, alerts.SensorFire)
+	for m := range 30 {
+		s.sees(time.Duration(m)*time.Minute, values{co: 1, temp: -25.2})
+	}
+	sent := values{co: 1800.7, temp: -5.3}
+	for m := 30; m < 33; m++ {
+		s.sees(time.Duration(m)*time.Minute, sent)
+	}
+	seen := map[string]float64{}
+	for _, e := range s.only().Evidence {
+		seen[e.Field] = e.Value
+	}
+	for f, x := range sent {
+		if got, ok := seen[f.String()]; !ok || got != x {
+			t.Errorf("%s: %v in the evidence, %v was sent", f, got, x)
+		}
+	}
+}
