@@ -88,7 +88,8 @@ func seed(tb testing.TB, storeURL string) alerts.Roster {
 		{Username: "team-a", Role: alerts.RoleTeam, Team: "T130630101"},
 		{Username: "team-b", Role: alerts.RoleTeam, Team: "T130624101"},
 	} {
-		if err := saveUser(ctx, store, u, testPassword); err != nil {
+		u.PasswordHash = testHash()
+		if err := store.SaveUser(ctx, u); err != nil {
 			tb.Fatal(err)
 		}
 	}
