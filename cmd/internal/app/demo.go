@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"go.uber.org/zap"
 	"golang.org/x/sync/errgroup"
 
 	"firewatch/alerts"
@@ -153,7 +154,7 @@ func (s *system) startDemo(context.Context) error {
 	})
 	forget, err := rememberDemo(s.addresses.MQTT, s.Data)
 	if err != nil {
-		s.log.Sugar().Warnf("firewatch simulate will need --data: %v", err)
+		s.log.Warn("firewatch simulate will need --data", zap.Error(err))
 		return nil
 	}
 	s.stack.Close("demo's whereabouts", forget)
