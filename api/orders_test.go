@@ -25,7 +25,7 @@ func TestOrderReachesEveryTeamOfItsTargets(t *testing.T) {
 	if r.Header().Get("Location") != v1.Prefix+"/orders/"+o.ID {
 		t.Errorf("Location %q", r.Header().Get("Location"))
 	}
-	if o.Text != "靠前驻防" || o.Issuer != "yixian" || o.Area != "130633" || o.AreaName != "易县" || o.Alert != "al-yixian" ||
+	if o.Text != "靠前驻防" || o.Issuer != "yixian" || o.IssuerName != "易县防火办" || o.Area != "130633" || o.AreaName != "易县" || o.Alert != "al-yixian" ||
 		!o.Demo || o.Lat == nil || o.Status != "open" || !o.AnswerBy.Equal(begin.Add(5*time.Minute)) {
 		t.Errorf("order %+v", o)
 	}
@@ -280,7 +280,7 @@ func TestAnswerFaults(t *testing.T) {
 func TestAckOnceAndOnRecord(t *testing.T) {
 	e := newEnv(t)
 	a := into[v1.Alert](e.post("yixian", "/alerts/al-yixian/acks", `{"note":"已派人"}`).want(http.StatusCreated))
-	if len(a.Acks) != 1 || a.Acks[0].By != "yixian" || a.Acks[0].Note != "已派人" || !a.Acks[0].At.Equal(begin) {
+	if len(a.Acks) != 1 || a.Acks[0].By != "yixian" || a.Acks[0].ByName != "易县防火办" || a.Acks[0].Note != "已派人" || !a.Acks[0].At.Equal(begin) {
 		t.Errorf("acks %+v", a.Acks)
 	}
 	e.post("yixian", "/alerts/al-yixian/acks", `{"note":"已派人"}`).want(http.StatusOK)

@@ -38,7 +38,8 @@ func (a *API) listAlerts(c *gin.Context, s scope) error {
 	if err != nil {
 		return badCursor(before, fmt.Errorf("listing alerts: %w", err))
 	}
-	out.Items = convert(found, func(x alerts.Alert) Alert { return toAlert(s.roster, x) })
+	named := a.names.get(c.Request.Context())
+	out.Items = convert(found, func(x alerts.Alert) Alert { return toAlert(s.roster, named, x) })
 	if len(found) == limit {
 		out.Next = cursorTo(found[limit-1].ID)
 	}
@@ -86,7 +87,7 @@ func (a *API) showAlert(c *gin.Context, s scope) error {
 	if err != nil {
 		return err
 	}
-	WriteJSON(c, http.StatusOK, toAlert(s.roster, x))
+	WriteJSON(c, http.StatusOK, toAlert(s.roster, a.names.get(c.Request.Context()), x))
 	return nil
 }
 
@@ -129,7 +130,7 @@ func (a *API) createAck(c *gin.Context, s scope) error {
 		a.audit(ctx, s.user.Username, "alert.ack", x.ID, req.Note)
 		a.Hub.Nudge()
 	}
-	WriteJSON(c, status, toAlert(s.roster, x))
+	WriteJSON(c, status, toAlert(s.roster, a.names.get(ctx), x))
 	return nil
 }
 

@@ -46,6 +46,7 @@ const (
 // Deps is all that the handlers need. Package api checks it.
 type Deps struct {
 	Roster   alerts.RosterStore
+	Accounts alerts.AccountStore
 	Alerts   alerts.AlertStore
 	Orders   alerts.OrderStore
 	Warnings alerts.WarningStore
@@ -68,6 +69,7 @@ type API struct {
 	Deps
 	roster *rosterCache
 	latest *latestCache
+	names  *namesCache
 	cross  *http.CrossOriginProtection
 }
 
@@ -77,6 +79,7 @@ func New(d Deps) *API {
 		Deps:   d,
 		roster: &rosterCache{store: d.Roster},
 		latest: &latestCache{history: d.History, now: d.Now, log: d.Log},
+		names:  &namesCache{store: d.Accounts, now: d.Now, log: d.Log},
 		cross:  http.NewCrossOriginProtection(),
 	}
 }

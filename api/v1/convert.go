@@ -75,7 +75,7 @@ func toQuarantine(q ingest.QuarantineCount) *Quarantine {
 	return &Quarantine{Total: q.Total, LastReason: q.LastReason, Last: at(q.Last), Example: example}
 }
 
-func toAlert(r *roster, a alerts.Alert) Alert {
+func toAlert(r *roster, n names, a alerts.Alert) Alert {
 	out := Alert{
 		ID: a.ID, Rule: a.Rule, RuleVersion: a.RuleVersion, Device: string(a.Device),
 		Area: a.Area, AreaName: r.areaName(a.Area), Severity: a.Severity.String(), State: string(a.State),
@@ -83,7 +83,7 @@ func toAlert(r *roster, a alerts.Alert) Alert {
 		Measured: at(a.Measured), Raised: at(a.Raised), LateS: a.Late.Seconds(),
 		Resolved: atOrNull(a.Resolved), Updated: at(a.Updated), Order: a.Order, Demo: a.Demo,
 		Evidence: convert(a.Evidence, toEvidence),
-		Acks:     convert(a.Acks, func(k alerts.Ack) Ack { return Ack{By: k.By, At: at(k.At), Note: k.Note} }),
+		Acks:     convert(a.Acks, func(k alerts.Ack) Ack { return Ack{By: k.By, ByName: n[k.By], At: at(k.At), Note: k.Note} }),
 	}
 	out.Lat, out.Lon = place(a.Lat, a.Lon, a.HasPlace)
 	return out
@@ -99,10 +99,10 @@ func toEvidence(e alerts.Evidence) Evidence {
 	}
 }
 
-func toOrder(r *roster, o alerts.Order, t alerts.Tally) Order {
+func toOrder(r *roster, n names, o alerts.Order, t alerts.Tally) Order {
 	out := Order{
 		ID: o.ID, Kind: string(o.Kind), Level: o.Level.String(), Text: o.Text, Drill: o.Drill, Demo: o.Demo,
-		Alert: o.Alert, Issuer: o.Issuer, Area: o.Area, AreaName: r.areaName(o.Area),
+		Alert: o.Alert, Issuer: o.Issuer, IssuerName: n[o.Issuer], Area: o.Area, AreaName: r.areaName(o.Area),
 		Issued: at(o.Issued), AnswerBy: at(o.AnswerBy), Status: string(o.Status), Completed: atOrNull(o.Completed),
 		Shortfalls: convert(o.Shortfalls, func(s string) string { return s }), Tally: toTally(t),
 	}

@@ -51,7 +51,8 @@ func (a *API) listOrders(c *gin.Context, s scope) error {
 	// The store goes by where a team was when the order was given; a team that has
 	// left since is not visible to a part.
 	found = slices.DeleteFunc(found, func(o alerts.Order) bool { return !s.area(o.Area) && tallies[o.ID].Total == 0 })
-	out.Items = convert(found, func(o alerts.Order) Order { return s.shown(toOrder(s.roster, o, tallies[o.ID])) })
+	named := a.names.get(ctx)
+	out.Items = convert(found, func(o alerts.Order) Order { return s.shown(toOrder(s.roster, named, o, tallies[o.ID])) })
 	WriteJSON(c, http.StatusOK, out)
 	return nil
 }
@@ -127,7 +128,7 @@ func (a *API) visibleOrder(ctx context.Context, s scope, id string) (alerts.Orde
 
 // render shows one order with its visible deliveries and attempts.
 func (a *API) render(ctx context.Context, s scope, o alerts.Order, ds []alerts.Delivery) (Order, error) {
-	out := s.shown(toOrder(s.roster, o, tally(ds)))
+	out := s.shown(toOrder(s.roster, a.names.get(ctx), o, tally(ds)))
 	now := a.Now()
 	out.Deliveries = convert(ds, func(d alerts.Delivery) Delivery { return toDelivery(s.roster, o, d, now) })
 	tries, err := a.Orders.Attempts(ctx, o.ID)

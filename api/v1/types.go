@@ -158,9 +158,10 @@ type Evidence struct {
 
 // Ack is one acknowledgement.
 type Ack struct {
-	By   string    `json:"by"`
-	At   time.Time `json:"at"`
-	Note string    `json:"note"`
+	By     string    `json:"by"`
+	ByName string    `json:"by_name"` // the person or post, when known
+	At     time.Time `json:"at"`
+	Note   string    `json:"note"`
 }
 
 // AckRequest is the body of POST /alerts/{id}/acks.
@@ -198,7 +199,8 @@ type Order struct {
 	Drill      bool       `json:"drill"`
 	Demo       bool       `json:"demo"`
 	Alert      string     `json:"alert"`
-	Issuer     string     `json:"issuer"`
+	Issuer     string     `json:"issuer"`      // username, or rule:NAME
+	IssuerName string     `json:"issuer_name"` // the person or post, when known
 	Area       string     `json:"area"`
 	AreaName   string     `json:"area_name"`
 	Lat        *float64   `json:"lat"`

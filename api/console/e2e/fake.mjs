@@ -73,7 +73,7 @@ export async function startFake({ port = 0 } = {}) {
     const id = `or-${String(++serial).padStart(6, '0')}`
     const order = {
       id, kind: request.kind, level: request.level, text: request.text, drill: request.drill === true, demo: true, alert: request.alert ?? '',
-      issuer, area: '1306', area_name: '保定市', lat: alert?.lat ?? null, lon: alert?.lon ?? null,
+      issuer, issuer_name: '保定市防火办', area: '1306', area_name: '保定市', lat: alert?.lat ?? null, lon: alert?.lon ?? null,
       issued: iso(issued), answer_by: iso(issued + answerMinutes[request.level] * 60_000), status: 'open', completed: null, shortfalls: [],
       deliveries: picked.map((t) => ({
         team: t.id, team_name: t.name, team_kind: t.kind, area: t.area, area_name: t.area_name, phone: t.phone, reason: `${t.area_name}在命令范围内`,
@@ -256,7 +256,7 @@ export async function startFake({ port = 0 } = {}) {
         const a = alerts.find((x) => x.id === parts[1])
         if (!a) return problem(404, 'not_found', '没有这条告警')
         if (method === 'POST') {
-          a.acks.push({ by: user.username, at: iso(), note: body.note ?? '' })
+          a.acks.push({ by: user.username, by_name: '保定市防火办', at: iso(), note: body.note ?? '' })
           emit('alert', { id: a.id })
         }
         return { status: method === 'POST' ? 201 : 200, body: a }

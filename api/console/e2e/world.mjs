@@ -132,7 +132,7 @@ export function makeAlerts(devices, now) {
     make('al-0003', quiet, {
       rule: 'silent', severity: 'yellow', summary: `${quiet.name}失联 1 小时 30 分`, summary_en: `${quiet.id}: silent for 90 min`,
       measured: iso(now - 5_400_000), raised: iso(now - 3_600_000), lat: quiet.lat, lon: quiet.lon, reasons: ['名册要求每 1 分钟上报'],
-      acks: [{ by: 'yixian', at: iso(now - 1_800_000), note: '电话联系上，终端没电' }],
+      acks: [{ by: 'yixian', by_name: '易县防火办', at: iso(now - 1_800_000), note: '电话联系上，终端没电' }],
     }),
     make('al-0004', devices[310], {
       rule: 'battery', severity: 'notice', summary: `${devices[310].name}电量 12 %`, summary_en: 'battery 12 %', lat: null, lon: null, reasons: ['低于 15 %'],
@@ -151,7 +151,7 @@ export function makeWarnings(now) {
       { area: '130630', area_desc: '涞源县', level: 'orange', from: iso(now - 7_200_000), to: iso(now + 79_200_000) },
       { area: '130633', area_desc: '易县', level: 'yellow', from: iso(now - 7_200_000), to: iso(now + 79_200_000) },
     ],
-    in_force: true, ended: null, ended_by: '', received: iso(now - 7_100_000),
+    in_force: true, ended: null, ended_by: '', received: iso(now - 7_100_000), unmatched: [],
   }]
 }
 

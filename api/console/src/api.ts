@@ -46,7 +46,7 @@ export interface Device {
 export interface Evidence {
   device: string; measured: string; received: string; field: string; value: number; note: string
 }
-export interface Ack { by: string; at: string; note: string }
+export interface Ack { by: string; by_name: string; at: string; note: string }
 export interface Alert {
   id: string; rule: string; rule_version: string; device: string; area: string; area_name: string
   lat: number | null; lon: number | null; severity: Severity; state: 'firing' | 'resolved'
@@ -74,7 +74,7 @@ export interface Attempt {
 }
 export interface Order {
   id: string; kind: OrderKind; level: Level; text: string; drill: boolean; demo: boolean
-  alert: string; issuer: string; area: string; area_name: string
+  alert: string; issuer: string; issuer_name: string; area: string; area_name: string
   lat: number | null; lon: number | null; issued: string; answer_by: string
   status: 'open' | 'complete' | 'cancelled'; completed: string | null
   shortfalls: string[] | null; tally: Tally; deliveries?: Delivery[]; attempts?: Attempt[]
@@ -86,6 +86,7 @@ export interface Warning {
   id: string; identifier: string; sender: string; sent: string; status: string; msg_type: string
   event: string; event_code: string; issuer: string; headline: string; text: string; measures: string
   blocks: WarningBlock[] | null; in_force: boolean; ended: string | null; ended_by: string; received: string
+  unmatched: string[] | null // what lies in none of our areas
 }
 export interface SeasonDay { area: string; area_name: string; date: string; kinds: SeasonKind[] | null; version: string }
 export interface ServerEvent { at: string; type: EventType; subject: Record<string, string> | null }

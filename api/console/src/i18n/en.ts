@@ -29,12 +29,16 @@ const en: typeof zh = {
   teamKind: { professional: 'Professional', township: 'Township' },
   season: { prevention: 'Prevention', high_danger: 'High danger', closure: 'Closure', none: 'Off season', title: 'Fire season', unknown: 'Season unknown', count: '{n}' },
   warning: {
-    title: 'Weather warnings', none: 'No warning in force', unknown: 'Warnings unknown', issuer: 'Issued by', source: 'Identifier',
+    title: 'Weather warnings', none: 'No warning in force', unknown: 'Warnings unknown', issuer: 'Issued by', unmatched: 'none of our areas', source: 'Identifier',
     measures: 'Measures', to: 'to', areas: 'Areas in force', relay: 'Issued by the weather service; relayed only',
   },
   bar: {
     live: 'Live', connecting: 'Live: reconnecting', down: 'Live: broken', parts: 'Parts', partsUnknown: 'Parts: unknown',
     notReady: 'not ready', version: 'Version', asOf: 'Data as of {t}', stale: 'Data is stale',
+  },
+  part: {
+    store: 'store', roster: 'roster', influxd: 'InfluxDB program', influx: 'history', journal: 'journal', notify: 'outlet', dispatch: 'dispatch',
+    engine: 'rules', quarantine: 'quarantine', intake: 'intake', drain: 'drain', mqtt: 'MQTT', broker: 'MQTT',
   },
   alerts: {
     title: 'Alerts', firing: 'Firing', resolved: 'Resolved', empty: 'No alert is firing',

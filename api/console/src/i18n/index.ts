@@ -34,6 +34,10 @@ export function useWords() {
       const [unit, n] = span(now - Date.parse(iso))
       return unit === 's' && n < 5 ? t('ago.now') : t(`ago.${unit}`, { n })
     },
+    /** Who gave an order: a post, a person, or a rule. */
+    issuer(o: { issuer: string; issuer_name: string }): string {
+      return o.issuer.startsWith('rule:') ? t('orders.byRule') : o.issuer_name || o.issuer
+    },
     /** word translates a code of the server, or shows the code when it is new to us. */
     word(group: string, code: string): string {
       const path = `${group}.${code}`

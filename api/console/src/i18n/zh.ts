@@ -27,12 +27,16 @@ export default {
   teamKind: { professional: '专业队', township: '乡镇队' },
   season: { prevention: '防火期', high_danger: '高火险期', closure: '封山禁火', none: '非防火期', title: '防火期', unknown: '防火期未知', count: '{n} 县区' },
   warning: {
-    title: '气象预警', none: '无生效预警', unknown: '预警未知', issuer: '发布单位', source: '原文编号',
+    title: '气象预警', none: '无生效预警', unknown: '预警未知', issuer: '发布单位', unmatched: '不在本辖区', source: '原文编号',
     measures: '防御措施', to: '至', areas: '生效区域', relay: '由气象部门发布，本系统只转发',
   },
   bar: {
     live: '实时', connecting: '实时重连中', down: '实时中断', parts: '部件', partsUnknown: '部件状态未知',
     notReady: '未就绪', version: '版本', asOf: '数据截至 {t}', stale: '数据陈旧',
+  },
+  part: {
+    store: '数据库', roster: '名册', influxd: '历史库程序', influx: '历史库', journal: '收件日志', notify: '下发通道', dispatch: '叫应',
+    engine: '研判', quarantine: '隔离区', intake: '接收', drain: '入库', mqtt: 'MQTT', broker: 'MQTT',
   },
   alerts: {
     title: '告警', firing: '未解除', resolved: '已解除', empty: '没有未解除的告警',
