@@ -216,7 +216,6 @@ func (h *hook) OnWill(_ *mqtt.Client, w mqtt.Will) (mqtt.Will, error) {
 func (h *hook) OnDisconnect(cl *mqtt.Client, _ error, _ bool) { h.queues.Delete(cl) }
 
 func (h *hook) disconnect(username string) {
-	h.principals.Delete(username)
 	for _, cl := range h.server.Clients.GetAll() {
 		if string(cl.Properties.Username) == username {
 			cl.Stop(packets.ErrNotAuthorized)

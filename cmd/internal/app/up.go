@@ -3,14 +3,11 @@ package app
 import (
 	"context"
 	"crypto/rand"
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"time"
@@ -30,7 +27,6 @@ import (
 	"firewatch/ingest"
 	"firewatch/ingest/broker"
 	"firewatch/ingest/influx"
-	"firewatch/ingest/influx/influxd"
 	"firewatch/ingest/journal"
 	"firewatch/ingest/mqtt"
 	"firewatch/ingest/quarantine"
@@ -186,73 +182,6 @@ func (s *system) openRegistry(ctx context.Context) error {
 	return nil
 }
 
-func (s *system) openInflux(ctx context.Context) error {
-	url, token := s.InfluxURL, s.InfluxToken.Reveal()
-	if s.EmbeddedInflux() {
-		s.say.step("启动 InfluxDB", "starting InfluxDB")
-		server, err := influxd.Start(ctx, influxd.Options{
-			Binary: s.influxBinary(), Dir: filepath.Join(s.Data, "influxdb"), Auth: true, Log: s.log.Named("influxd"),
-		})
-		if err != nil {
-			return fmt.Errorf("influxd: %w", err)
-		}
-		s.stack.Release("influxd", server.Stop)
-		s.stack.Go("influxd supervision", func(ctx context.Context) error {
-			select {
-			case <-ctx.Done():
-				return nil
-			case <-server.Done():
-				return errors.New("the server is gone for good; see influxd's log in the data folder")
-			}
-		})
-		s.health.add("influxd", server.Ready)
-		url, token = server.URL(), server.Token()
-	}
-	client, err := influx.New(influx.Options{
-		URL: url, Token: token, Org: s.InfluxOrg, Database: s.InfluxDatabase, Keep: s.InfluxKeep, Registry: s.registry, Log: s.log,
-	})
-	if err != nil {
-		return fmt.Errorf("influx: %w", err)
-	}
-	s.stack.Close("influx client", func() error { client.Close(); return nil })
-	s.health.add("influx", client.Ready)
-	s.influx, s.addresses.Influx = client, url
-	if s.Has(config.Ingest) {
-		// An InfluxDB that is away now is no reason not to start: the journal
-		// keeps what comes, and the sink sets up what it finds missing.
-		if err := client.Setup(ctx); err != nil {
-			if errors.Is(err, ingest.ErrUnauthorized) || s.EmbeddedInflux() {
-				return fmt.Errorf("influx: %w", err)
-			}
-			s.log.Warn("setting up InfluxDB; readings wait in the journal", zap.Error(err))
-		}
-	}
-	return nil
-}
-
-// influxBinary is the embedded server's program: the one that was named, or the
-// first found beside this program, in bin, and in the PATH.
-func (s *system) influxBinary() string {
-	if s.InfluxBinary != "" {
-		return s.InfluxBinary
-	}
-	inBin := filepath.Join("bin", "influxd")
-	if self, err := os.Executable(); err == nil {
-		if beside := filepath.Join(filepath.Dir(self), "influxd"); isFile(beside) {
-			return beside
-		}
-	}
-	if found, err := exec.LookPath("influxd"); err == nil && !isFile(inBin) {
-		return found
-	}
-	return inBin
-}
-
-func isFile(path string) bool {
-	info, err := os.Stat(path)
-	return err == nil && info.Mode().IsRegular()
-}
-
 func (s *system) openJournal(context.Context) error {
 	var readers []string
 	if s.Has(config.Ingest) {
@@ -271,81 +200,6 @@ func (s *system) openJournal(context.Context) error {
 	s.health.add("journal", func(context.Context) error { return errors.Join(j.Ready(), j.Health()) })
 	s.journal = j
 	return nil
-}
-
-func (s *system) openBroker(context.Context) error {
-	o := broker.Options{Addr: s.MQTT, Credential: s.registry, Log: s.log.Named("broker"), Registerer: s.metrics}
-	if s.MQTTTLSCert != "" {
-		cert, err := tls.LoadX509KeyPair(s.MQTTTLSCert, s.MQTTTLSKey)
-		if err != nil {
-			return fmt.Errorf("mqtt-tls-cert: %w", err)
-		}
-		o.TLS = &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{cert}}
-	}
-	b, err := broker.New(o)
-	if err != nil {
-		return fmt.Errorf("mqtt: %w", err)
-	}
-	s.broker, s.addresses.MQTT = b, b.Addr()
-	return nil
-}
-
-// client is how our own roles reach the broker: the external one with its
-// account, or the embedded one with the service credential.
-func (s *system) client(role string) (url, username, password string, conf *tls.Config, err error) {
-	if !s.EmbeddedBroker() {
-		conf, err = s.externalTLS()
-		return s.MQTTBroker, s.MQTTUsername, s.MQTTPassword.Reveal(), conf, err
-	}
-	_, port, err := net.SplitHostPort(s.broker.Addr())
-	if err != nil {
-		return "", "", "", nil, fmt.Errorf("mqtt: %w", err)
-	}
-	scheme := "tcp"
-	if s.MQTTTLSCert != "" {
-		scheme = "ssl"
-		if conf, err = pinned(s.MQTTTLSCert, s.MQTTTLSKey); err != nil {
-			return "", "", "", nil, err
-		}
-	}
-	host := "127.0.0.1"
-	if h, _, err := net.SplitHostPort(s.MQTT); err == nil && net.ParseIP(h) != nil && !net.ParseIP(h).IsUnspecified() {
-		host = h
-	}
-	return scheme + "://" + net.JoinHostPort(host, port), servicePrefix + role, s.registry.serviceSecret, conf, nil
-}
-
-func (s *system) externalTLS() (*tls.Config, error) {
-	if s.MQTTCA == "" {
-		return nil, nil
-	}
-	pem, err := os.ReadFile(s.MQTTCA)
-	if err != nil {
-		return nil, fmt.Errorf("mqtt-ca: %w", err)
-	}
-	roots := x509.NewCertPool()
-	if !roots.AppendCertsFromPEM(pem) {
-		return nil, fmt.Errorf("mqtt-ca: %s holds no PEM certificate", s.MQTTCA)
-	}
-	return &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: roots}, nil
-}
-
-// pinned trusts exactly our own certificate, whatever name stands in it.
-func pinned(certFile, keyFile string) (*tls.Config, error) {
-	own, err := tls.LoadX509KeyPair(certFile, keyFile)
-	if err != nil {
-		return nil, fmt.Errorf("mqtt-tls-cert: %w", err)
-	}
-	return &tls.Config{
-		MinVersion:         tls.VersionTLS12,
-		InsecureSkipVerify: true, //nolint:gosec // VerifyConnection below is stricter than a chain
-		VerifyConnection: func(cs tls.ConnectionState) error {
-			if len(cs.PeerCertificates) == 0 || string(cs.PeerCertificates[0].Raw) != string(own.Certificate[0]) {
-				return errors.New("this is not our own certificate")
-			}
-			return nil
-		},
-	}, nil
 }
 
 func (s *system) startAlerts(context.Context) error {
