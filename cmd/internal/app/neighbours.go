@@ -161,4 +161,3 @@ func pinned(certFile, keyFile string) (*tls.Config, error) {
 		},
 	}, nil
 }
-
