@@ -78,7 +78,7 @@ test('the office sees it arrive, read and answered by a tap', async () => {
 
 test('without a network the answer is kept, shown as not sent, and sent later', async () => {
   await mine.context().setOffline(true)
-  await card(mine).locator('[data-test="answer-in_position"]').tap()
+  await (await reach(card(mine), 'in_position')).tap()
   await mine.locator('[data-test="unsent"]').waitFor()
   await shot(mine, 'team-unsent')
   const kept = await mine.evaluate(() => Object.entries(localStorage).filter(([k]) => k.startsWith('firewatch.outbox')).map(([, v]) => v).join())

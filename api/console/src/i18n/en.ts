@@ -29,7 +29,7 @@ const en: typeof zh = {
   teamKind: { professional: 'Professional', township: 'Township' },
   season: { prevention: 'Prevention', high_danger: 'High danger', closure: 'Closure', none: 'Off season', title: 'Fire season', unknown: 'Season unknown', count: '{n}' },
   warning: {
-    title: 'Weather warnings', none: 'No warning in force', unknown: 'Warnings unknown', issuer: 'Issued by', unmatched: 'none of our areas', source: 'Identifier',
+    title: 'Weather warnings', none: 'No warning in force', unknown: 'Warnings unknown', issuer: 'Issued by', unmatched: 'none of our areas', more: 'and more, {n} areas', source: 'Identifier',
     measures: 'Measures', to: 'to', areas: 'Areas in force', relay: 'Issued by the weather service; relayed only',
   },
   bar: {
@@ -109,7 +109,7 @@ const en: typeof zh = {
     answered: 'Answered', change: 'Change answer', reasonTitle: 'Why can you not?', reasonPlaceholder: 'Say why', send: 'Send',
     reasons: ['Too few people', 'Equipment broken', 'Road blocked', 'Busy elsewhere'], unsent: 'not sent', unsentHint: 'No network: will be sent by itself',
     refused: 'Refused by the server', drop: 'Understood', name: 'Your name', place: 'Place', from: 'From', next: 'Next', done: 'Stood down',
-    offline: 'Offline', fresh: 'As of {t}', staleList: 'The server cannot be reached: this may be out of date', noTeam: 'This account has no team', past: 'Done',
+    offline: 'Offline', fresh: 'As of {t}', staleList: 'The server cannot be reached: this may be out of date', noTeam: 'This account has no team', past: 'Done', unfold: 'show',
   },
 }
 

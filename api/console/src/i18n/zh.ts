@@ -27,7 +27,7 @@ export default {
   teamKind: { professional: '专业队', township: '乡镇队' },
   season: { prevention: '防火期', high_danger: '高火险期', closure: '封山禁火', none: '非防火期', title: '防火期', unknown: '防火期未知', count: '{n} 县区' },
   warning: {
-    title: '气象预警', none: '无生效预警', unknown: '预警未知', issuer: '发布单位', unmatched: '不在本辖区', source: '原文编号',
+    title: '气象预警', none: '无生效预警', unknown: '预警未知', issuer: '发布单位', unmatched: '不在本辖区', more: '等 {n} 处', source: '原文编号',
     measures: '防御措施', to: '至', areas: '生效区域', relay: '由气象部门发布，本系统只转发',
   },
   bar: {
@@ -107,6 +107,6 @@ export default {
     answered: '已回答', change: '更改回答', reasonTitle: '为什么无法执行？', reasonPlaceholder: '写明原因', send: '发送',
     reasons: ['人员不足', '装备故障', '道路不通', '正在别处处置'], unsent: '未送出', unsentHint: '没有网络，恢复后自动送出',
     refused: '服务器不接受', drop: '知道了', name: '回答人姓名', place: '地点', from: '下达人', next: '下一步', done: '已归队',
-    offline: '离线', fresh: '更新于 {t}', staleList: '连不上服务器，下面可能不是最新的', noTeam: '此账号没有队伍', past: '已办结',
+    offline: '离线', fresh: '更新于 {t}', staleList: '连不上服务器，下面可能不是最新的', noTeam: '此账号没有队伍', past: '已办结', unfold: '展开',
   },
 }

@@ -66,7 +66,7 @@ export function useTeam() {
   const isDone = (o: OwnOrder) => said(o) === 'stood_down' || o.order.status === 'cancelled'
   const ranks = ['blue', 'yellow', 'orange', 'red']
   const grave = (a: OwnOrder, b: OwnOrder) =>
-    ranks.indexOf(b.order.level) - ranks.indexOf(a.order.level) || b.order.issued.localeCompare(a.order.issued)
+    Number(said(a) !== '') - Number(said(b) !== '') || ranks.indexOf(b.order.level) - ranks.indexOf(a.order.level) || b.order.issued.localeCompare(a.order.issued)
   const current = computed(() => own.value.filter((o) => !isDone(o)).sort(grave))
   const past = computed(() => own.value.filter(isDone))
 
