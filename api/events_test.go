@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -190,6 +191,65 @@ func TestEventsResume(t *testing.T) {
 		time.Sleep(time.Second)
 		if got := other.heard(t); !slices.Equal(got, []string{"1302 reset", "1303 season"}) {
 			t.Errorf("after an id of another log: %q", got)
+		}
+	})
+}
+
+// purgedLog is an event log whose events up to an id are gone.
+type purgedLog struct {
+	alerts.EventStore
+	through atomic.Int64
+}
+
+func (p *purgedLog) Events(ctx context.Context, after int64, limit int) ([]alerts.Event, error) {
+	return p.EventStore.Events(ctx, max(after, p.through.Load()), limit)
+}
+
+func TestResumeBehindPurgedEventsIsAReset(t *testing.T) {
+	bubble(t, func(t *testing.T, e *env) {
+		log := &purgedLog{EventStore: e.store}
+		e = newEnv(t, func(o *Options) { log.EventStore, o.Events, o.Now = o.Events, log, time.Now })
+		for range 9 { // after the roster's, which is event 1
+			e.tell(event(alerts.EventSeason, "", "", ""))
+		}
+		for _, row := range []struct {
+			through int64
+			last    string
+			want    []string
+		}{
+			{5, "4", []string{"10 reset", "11 season"}},
+			{5, "0", []string{"11 reset", "12 season"}},
+			{5, "5", []string{"6 season", "7 season", "8 season", "9 season", "10 season", "11 season", "12 season", "13 season"}},
+			{13, "12", []string{"13 reset", "14 season"}}, // nothing is left
+			{14, "14", []string{"15 season"}},             // nothing is left and nothing was missed
+			{14, "99", []string{"15 reset", "16 season"}}, // an id of another log
+		} {
+			log.through.Store(row.through)
+			s := e.listen("city", "Last-Event-ID", row.last)
+			e.tell(event(alerts.EventSeason, "", "", ""))
+			time.Sleep(time.Second)
+			if got := s.heard(t); !slices.Equal(got, row.want) {
+				t.Errorf("after %s, purged through %d: %q, want %q", row.last, row.through, got, row.want)
+			}
+			s.close()
+		}
+	})
+}
+
+// A listener whose reader was away while events were purged has a gap too.
+func TestGapInAnOpenStreamIsAReset(t *testing.T) {
+	bubble(t, func(t *testing.T, e *env) {
+		log := &purgedLog{EventStore: e.store}
+		e = newEnv(t, func(o *Options) { log.EventStore, o.Events, o.Now = o.Events, log, time.Now })
+		s := e.listen("city")
+		defer s.close()
+		log.through.Store(3)
+		for range 4 {
+			e.tell(event(alerts.EventSeason, "", "", ""))
+		}
+		time.Sleep(time.Second)
+		if got, want := s.heard(t), []string{"3 reset", "4 season", "5 season"}; !slices.Equal(got, want) {
+			t.Errorf("heard %q, want %q", got, want)
 		}
 	})
 }

@@ -94,6 +94,7 @@ func (l *listener) run(ctx context.Context, sub *stream.Subscription) error {
 		if err != nil {
 			return err
 		}
+		l.skipPurged(evs, sub.Last())
 		if err := l.send(ctx, evs); err != nil {
 			return err
 		}
@@ -109,6 +110,7 @@ func (l *listener) run(ctx context.Context, sub *stream.Subscription) error {
 			if !open {
 				return nil
 			}
+			l.skipPurged(evs, sub.Last())
 			if err := l.send(ctx, evs); err != nil {
 				return err
 			}
@@ -126,6 +128,25 @@ func (l *listener) run(ctx context.Context, sub *stream.Subscription) error {
 			return fmt.Errorf("sending events: %w", ctx.Err())
 		}
 	}
+}
+
+// skipPurged tells the listener to load everything anew when events that it has
+// not seen are gone from the log, and goes on from the newest. Ids have no gaps:
+// evs, which follow on the last one seen, must begin with the next, and must not
+// be empty while there is a newer one.
+func (l *listener) skipPurged(evs []alerts.Event, newest int64) {
+	var next int64 // 0: none
+	for _, e := range evs {
+		if e.ID > l.last {
+			next = e.ID
+			break
+		}
+	}
+	if next == l.last+1 || next == 0 && l.last >= newest {
+		return
+	}
+	l.last = max(newest, next-1)
+	fmt.Fprintf(&l.buf, "id: %d\nevent: reset\ndata: {}\n\n", l.last)
 }
 
 // wait is the time to the next heartbeat, or to the end of the session.
