@@ -3,11 +3,12 @@
 //
 // mochi acknowledges a publication before anyone has stored it. The broker
 // therefore takes uplinks away from mochi (packets.ErrRejectPacket), gives them
-// to the intake, and writes the PUBACK itself when the intake says so. Only
-// then is the message fanned out to subscribers.
+// to the intake, and writes the PUBACK itself when the intake says so. Uplinks go
+// to nobody else: our roles follow the journal.
 //
-// Retained messages and sessions live in memory: what must not be lost is in
-// the journal and in the store, and is said again from there after a restart.
+// Retained messages live in memory, and sessions end with their connection:
+// what must not be lost is in the journal and in the store, and is said again
+// from there.
 package broker
 
 import (
@@ -64,12 +65,12 @@ func New(o Options) (*Broker, error) {
 	capabilities.MaximumClients = int64(o.MaxClients)
 	capabilities.MaximumPacketSize = contract.MaxMessageBytes + 1024 // topic and properties
 	capabilities.MaximumInflight = 65_535
-	capabilities.MaximumClientWritesPending = 65_535
+	// mochi makes a queue of this size for every client, of 8 bytes a place.
+	capabilities.MaximumClientWritesPending = 256
 	capabilities.MaximumSessionExpiryInterval = 24 * 3600
 	capabilities.MaximumMessageExpiryInterval = 24 * 3600
 	server := mqtt.New(&mqtt.Options{
 		Capabilities: capabilities,
-		InlineClient: true,
 		Logger:       slog.New(&bridge{log: o.Log.WithOptions(zap.AddCallerSkip(3))}),
 	})
 	b := &Broker{server: server, log: o.Log}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os/exec"
+	"runtime"
 	"sync"
 	"testing"
 	"time"
@@ -302,7 +303,7 @@ func TestClientThatDoesNotReadDelaysNobody(t *testing.T) {
 		for range got {
 		}
 	}()
-	mute := dialRaw(t, addr, "tr-1")
+	mute := dialRaw(t, addr, "tr-1", "raw")
 	mute.publish(t, "fw/v1/trackers/tr-1/positions", 200_000)
 	c := connect(t, addr, "tr-2", nil)
 	for range 100 {
@@ -313,19 +314,41 @@ func TestClientThatDoesNotReadDelaysNobody(t *testing.T) {
 	}
 }
 
-func TestUplinksFanOutToOurOwnRoles(t *testing.T) {
+func TestManyClientIDsOfOneDeviceLeaveNothingBehind(t *testing.T) {
 	addr, _ := start(t)
-	heard := make(chan string, 10)
-	service := connect(t, addr, "service", nil)
-	service.Subscribe("fw/v1/trackers/+/positions", 1, func(_ paho.Client, m paho.Message) { heard <- string(m.Payload()) }).Wait()
-	connect(t, addr, "tr-1", nil).Publish("fw/v1/trackers/tr-1/positions", 1, false, "here").Wait()
-	select {
-	case got := <-heard:
-		if got != "here" {
-			t.Errorf("heard %q", got)
-		}
-	case <-time.After(30 * time.Second):
-		t.Fatal("the role heard nothing")
+	heap := func() uint64 {
+		runtime.GC()
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return m.HeapAlloc
+	}
+	before := heap()
+	const n = 500
+	for i := range n {
+		// A session that asks to be kept.
+		c := connect(t, addr, "tr-1", func(o *paho.ClientOptions) { o.SetClientID(fmt.Sprint("invented-", i)).SetAutoReconnect(false) })
+		c.Subscribe("fw/v1/trackers/tr-1/orders", 1, nil).Wait()
+		c.Disconnect(0)
+	}
+	ingesttest.Eventually(t, "the memory of the sessions to come back", func() bool { return heap() < before+8<<20 })
+}
+
+func TestAnIdleClientCostsLittle(t *testing.T) {
+	addr, _ := start(t)
+	var m runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&m)
+	before := m.HeapAlloc
+	const n = 200
+	for i := range n {
+		dialRaw(t, addr, "tr-1", fmt.Sprint("idle-", i))
+	}
+	runtime.GC()
+	runtime.ReadMemStats(&m)
+	per := int64(m.HeapAlloc-before) / n
+	t.Logf("%d bytes of heap for a client", per)
+	if per > 64<<10 {
+		t.Errorf("%d bytes of heap for a client", per)
 	}
 }
 

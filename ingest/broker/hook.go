@@ -31,7 +31,6 @@ type hook struct {
 
 	draining    atomic.Bool
 	outstanding ingest.Outstanding
-	heard       atomic.Bool // one of our own roles listens to uplinks
 
 	principals sync.Map // username → ingest.Principal, of clients that have authenticated
 	queues     sync.Map // *mqtt.Client → *ingest.AckQueue
@@ -41,7 +40,7 @@ func (h *hook) ID() string { return "firewatch" }
 
 func (h *hook) Provides(b byte) bool {
 	return bytes.IndexByte([]byte{
-		mqtt.OnConnectAuthenticate, mqtt.OnACLCheck, mqtt.OnPublish, mqtt.OnWill, mqtt.OnSubscribed, mqtt.OnDisconnect,
+		mqtt.OnConnectAuthenticate, mqtt.OnACLCheck, mqtt.OnPublish, mqtt.OnWill, mqtt.OnDisconnect,
 	}, b) >= 0
 }
 
@@ -76,6 +75,11 @@ func (h *hook) OnConnectAuthenticate(cl *mqtt.Client, pk packets.Packet) bool {
 		return false
 	}
 	cl.ID = username + "/" + cl.ID
+	// A session that outlives its connection would cost memory for every client
+	// id that somebody invents, and keeps nothing that the retained state of
+	// orders does not.
+	cl.Properties.Clean = true
+	cl.Properties.Props.SessionExpiryInterval = 0
 	h.principals.Store(username, p)
 	return true
 }
@@ -124,7 +128,7 @@ func (h *hook) OnPublish(cl *mqtt.Client, pk packets.Packet) (packets.Packet, er
 	h.outstanding.Take()
 	switch pk.FixedHeader.Qos {
 	case 0:
-		m.Ack = func() { h.fanOut(m); h.outstanding.Done() }
+		m.Ack = h.outstanding.Done
 	case 1:
 		queue := h.queue(cl)
 		id := pk.PacketID
@@ -133,7 +137,6 @@ func (h *hook) OnPublish(cl *mqtt.Client, pk packets.Packet) (packets.Packet, er
 				defer h.outstanding.Done()
 				// A client that is gone sends again and is answered then.
 				_ = cl.WritePacket(packets.Packet{FixedHeader: packets.FixedHeader{Type: packets.Puback}, PacketID: id})
-				h.fanOut(m)
 			})
 		}
 	default:
@@ -146,7 +149,6 @@ func (h *hook) OnPublish(cl *mqtt.Client, pk packets.Packet) (packets.Packet, er
 		}
 		select {
 		case <-safe:
-			h.fanOut(m)
 			pk.Ignore = true
 			return pk, packets.CodeSuccessIgnore
 		case <-h.ctx.Done():
@@ -177,24 +179,6 @@ func (h *hook) queue(cl *mqtt.Client) *ingest.AckQueue {
 	return q.(*ingest.AckQueue)
 }
 
-// fanOut gives an uplink that is safe to those of our roles that listen over
-// MQTT.
-func (h *hook) fanOut(m ingest.Message) {
-	if !h.heard.Load() {
-		return
-	}
-	if err := h.server.Publish(m.Topic, m.Payload, false, 1); err != nil {
-		h.log.Warn("fanning out an uplink", zap.String("topic", m.Topic), zap.Error(err))
-	}
-}
-
-// OnSubscribed learns that a role listens.
-func (h *hook) OnSubscribed(cl *mqtt.Client, _ packets.Packet, _ []byte) {
-	if p, ok := h.principal(cl); ok && p.Service {
-		h.heard.Store(true)
-	}
-}
-
 // OnWill takes a last will over like any uplink. That firewatch itself stops is
 // no news about a device.
 func (h *hook) OnWill(_ *mqtt.Client, w mqtt.Will) (mqtt.Will, error) {
@@ -204,12 +188,12 @@ func (h *hook) OnWill(_ *mqtt.Client, w mqtt.Will) (mqtt.Will, error) {
 	}
 	m := ingest.Message{Topic: w.TopicName, Payload: w.Payload, Received: time.Now().UTC()}
 	h.outstanding.Take()
-	m.Ack = func() { h.fanOut(m); h.outstanding.Done() }
+	m.Ack = h.outstanding.Done
 	if err := h.to.Put(h.ctx, m); err != nil {
 		h.outstanding.Done()
 		h.log.Warn("a last will was not taken", zap.String("topic", w.TopicName), zap.Error(err))
 	}
-	return mqtt.Will{}, nil // mochi sends it nowhere: fanOut has
+	return mqtt.Will{}, nil // mochi sends it nowhere
 }
 
 // OnDisconnect forgets the connection.

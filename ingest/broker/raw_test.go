@@ -16,9 +16,9 @@ import (
 // rawClient speaks just enough MQTT 3.1.1 to misbehave.
 type rawClient struct{ net.Conn }
 
-func dialRaw(t *testing.T, addr, username string) rawClient {
+func dialRaw(t *testing.T, addr, username, clientID string) rawClient {
 	t.Helper()
-	c, err := tryDial(addr, username)
+	c, err := tryDial(addr, username, clientID)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -26,7 +26,7 @@ func dialRaw(t *testing.T, addr, username string) rawClient {
 	return c
 }
 
-func tryDial(addr, username string) (rawClient, error) {
+func tryDial(addr, username, clientID string) (rawClient, error) {
 	c, err := net.Dial("tcp", addr)
 	if err != nil {
 		return rawClient{}, err
@@ -41,7 +41,7 @@ func tryDial(addr, username string) (rawClient, error) {
 	}
 	str("MQTT")
 	b.Write([]byte{4, 0xc2, 0, 0}) // 3.1.1; user name, password, clean session; no keepalive
-	str("raw")
+	str(clientID)
 	str(username)
 	str("pw-" + username)
 	if _, err := c.Write(append([]byte{0x10, byte(b.Len())}, b.Bytes()...)); err != nil {
@@ -120,7 +120,7 @@ func newDevice(t *testing.T, addr, username string) *device {
 }
 
 func (d *device) session(addr, username string) {
-	c, err := tryDial(addr, username)
+	c, err := tryDial(addr, username, "raw")
 	if err != nil {
 		return
 	}

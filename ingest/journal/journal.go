@@ -29,6 +29,10 @@ const (
 	DefaultMaxBytes     = 10 << 30 // 10 GiB
 )
 
+// ErrOwed is matched by Open's error when a reader that no longer reads has not
+// passed all entries.
+var ErrOwed = errors.New("entries are owed to a reader that does not run")
+
 // ErrFull is matched by Append's error when the journal holds as much as it
 // may. It takes entries again once a reader lets go of a segment.
 var ErrFull = errors.New("journal is full")
@@ -45,6 +49,10 @@ type Options struct {
 	// others that an earlier run left behind hold nothing. When it is empty,
 	// everyone who ever called Retain is a reader.
 	Readers []string
+	// Owed names readers that must not be forgotten while they are behind: when
+	// an earlier run left one with entries that it had not passed, and it is not
+	// among Readers, Open fails with ErrOwed.
+	Owed    []string
 	Log     *zap.Logger
 	Metrics prometheus.Registerer // may be nil
 }

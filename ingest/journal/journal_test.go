@@ -12,6 +12,7 @@ import (
 
 	"go.uber.org/goleak"
 	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest"
 	"go.uber.org/zap/zaptest/observer"
 	"pgregory.net/rapid"
 
@@ -311,6 +312,44 @@ func TestSegmentsStayUntilEveryReaderHasPassed(t *testing.T) {
 	if n := len(segmentFiles(t, dir)); n != 1 {
 		t.Errorf("%d segments are held for a reader that is not declared", n)
 	}
+}
+
+func TestAReaderThatIsOwedEntriesIsNotForgotten(t *testing.T) {
+	o := Options{Dir: t.TempDir(), SegmentBytes: 1 << 10, MaxBytes: 1 << 20, Readers: []string{"influx", "alerts"}}
+	j := open(t, o)
+	for i := range 100 {
+		add(t, j, entry(i))
+	}
+	_, end := readAll(t, j, j.Retained("alerts"), 1000)
+	if err := j.Retain("alerts", end); err != nil {
+		t.Fatal(err)
+	}
+	j.Close()
+
+	// Without "influx", which has read nothing, the journal does not open.
+	o.Readers, o.Owed, o.Log = []string{"alerts"}, []string{"influx"}, zaptest.NewLogger(t)
+	for range 2 {
+		if j, err := Open(o); !errors.Is(err, ErrOwed) {
+			if err == nil {
+				j.Close()
+			}
+			t.Fatalf("opening: %v, want ErrOwed", err)
+		}
+	}
+	// With it, everything is still there; once it has passed, it may go.
+	o.Readers = []string{"influx", "alerts"}
+	j = open(t, o)
+	got, end := readAll(t, j, j.Retained("influx"), 1000)
+	equal(t, got, entries(0, 100))
+	if err := j.Retain("influx", end); err != nil {
+		t.Fatal(err)
+	}
+	j.Close()
+	o.Readers = []string{"alerts"}
+	j = open(t, o)
+	add(t, j, entry(100)) // owed to nobody
+	j.Close()
+	open(t, o)
 }
 
 func TestNothingIsRemovedWithoutAReader(t *testing.T) {

@@ -34,6 +34,9 @@ func (j *Journal) load() error {
 	if err := j.loadTail(); err != nil {
 		return err
 	}
+	if err := j.forget(); err != nil {
+		return err
+	}
 	f, err := os.OpenFile(j.segments[len(j.segments)-1].path, os.O_RDWR, 0)
 	if err != nil {
 		return fmt.Errorf("opening the last segment: %w", err)

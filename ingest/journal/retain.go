@@ -8,6 +8,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"syscall"
 	"time"
 
@@ -138,8 +139,30 @@ func (j *Journal) loadReaders() error {
 	}
 	for _, name := range j.o.Readers {
 		j.holding[name] = true
+		if _, known := j.readers[name]; !known {
+			j.readers[name] = 0 // the beginning, whatever it is
+		}
 	}
 	return nil
+}
+
+// forget drops the positions of readers that are not declared, and refuses to
+// when one is owed entries. The positions are then on disk, so that a crash
+// right now does not hide who was owed.
+func (j *Journal) forget() error {
+	if len(j.o.Readers) == 0 {
+		return nil
+	}
+	for name, pos := range j.readers {
+		if j.holding[name] {
+			continue
+		}
+		if slices.Contains(j.o.Owed, name) && pos < j.end() {
+			return fmt.Errorf("journal: %w: %s stands at %d of %d", ErrOwed, name, pos, j.end())
+		}
+		delete(j.readers, name)
+	}
+	return j.save(true)
 }
 
 // writeFile writes and syncs a file.

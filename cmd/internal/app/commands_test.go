@@ -153,7 +153,7 @@ func TestDeviceAddAndUserSet(t *testing.T) {
 	_, after, _ := strings.Cut(out, "MQTT password")
 	secret := strings.Fields(after)[0]
 	store := openTestStore(t, data)
-	r, err := newRegistry(t.Context(), store, "", zap.NewNop())
+	r, err := newRegistry(t.Context(), store, false, zap.NewNop())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -162,6 +162,15 @@ func TestDeviceAddAndUserSet(t *testing.T) {
 	}
 	if _, ok := r.Authenticate("service:x", nil); ok {
 		t.Error("a service without secret was let in")
+	}
+	if _, ok := r.Authenticate("team:T130630101", []byte(secretOf)); ok {
+		t.Error("a terminal was let in where nobody takes its answers")
+	}
+	if r, err = newRegistry(t.Context(), store, true, zap.NewNop()); err != nil {
+		t.Fatal(err)
+	}
+	if p, ok := r.Authenticate("team:T130630101", []byte(secretOf)); !ok || p.Team != "T130630101" {
+		t.Errorf("a terminal was refused: %+v", p)
 	}
 	if code, out := runWith(t, "", "device", "add", "--id", "mine", "--area", "130630101", "--data", data); code != exitError || !strings.Contains(out, "exists") {
 		t.Errorf("twice: %d %s", code, out)

@@ -15,7 +15,11 @@ type journalFeed struct {
 	name    string
 }
 
-const alertsReader = "alerts" // the engine's name at the journal
+// The names of the two that read the journal.
+const (
+	influxReader = "influx"
+	alertsReader = "alerts"
+)
 
 func (f journalFeed) Name() string { return f.name }
 

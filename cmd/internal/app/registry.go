@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"crypto/rand"
 	"crypto/subtle"
 	"maps"
 	"strings"
@@ -27,7 +28,8 @@ const (
 // connect. It keeps its last list while the store is away.
 type registry struct {
 	store         alerts.RosterStore
-	serviceSecret string // empty: no service may connect
+	serviceSecret string // of our own roles in this process
+	answers       bool   // somebody here takes the answers of teams
 	log           *zap.Logger
 
 	mu      sync.RWMutex
@@ -37,8 +39,8 @@ type registry struct {
 	err     error             // of the last refresh
 }
 
-func newRegistry(ctx context.Context, store alerts.RosterStore, serviceSecret string, log *zap.Logger) (*registry, error) {
-	r := &registry{store: store, serviceSecret: serviceSecret, log: log, version: -1}
+func newRegistry(ctx context.Context, store alerts.RosterStore, answers bool, log *zap.Logger) (*registry, error) {
+	r := &registry{store: store, serviceSecret: rand.Text(), answers: answers, log: log, version: -1}
 	_, err := r.refresh(ctx)
 	return r, err
 }
@@ -54,7 +56,7 @@ func (r *registry) Lookup(id contract.DeviceID) (string, bool) {
 // Authenticate implements ingest.Credential.
 func (r *registry) Authenticate(username string, password []byte) (ingest.Principal, bool) {
 	if strings.HasPrefix(username, servicePrefix) {
-		ok := subtle.ConstantTimeCompare([]byte(r.serviceSecret), password) == 1 && r.serviceSecret != ""
+		ok := subtle.ConstantTimeCompare([]byte(r.serviceSecret), password) == 1
 		return ingest.Principal{Service: true}, ok
 	}
 	r.mu.RLock()
@@ -65,7 +67,8 @@ func (r *registry) Authenticate(username string, password []byte) (ingest.Princi
 		return ingest.Principal{}, false
 	}
 	if team, ok := strings.CutPrefix(username, teamPrefix); ok {
-		return ingest.Principal{Team: contract.TeamID(team)}, true
+		// An answer that nobody judges must not be acknowledged.
+		return ingest.Principal{Team: contract.TeamID(team)}, r.answers
 	}
 	return ingest.Principal{Device: device.ID, Kind: device.Kind}, true
 }

@@ -2,14 +2,12 @@ package app
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -162,11 +160,7 @@ func (s *system) purgeEvents(ctx context.Context) error {
 }
 
 func (s *system) openRegistry(ctx context.Context) error {
-	secret := s.MQTTServiceSecret.Reveal()
-	if secret == "" {
-		secret = rand.Text() // for this process alone
-	}
-	r, err := newRegistry(ctx, s.store, secret, s.log)
+	r, err := newRegistry(ctx, s.store, s.Has(config.Alerts), s.log)
 	if err != nil {
 		return fmt.Errorf("roster: %w", err)
 	}
@@ -185,14 +179,18 @@ func (s *system) openRegistry(ctx context.Context) error {
 func (s *system) openJournal(context.Context) error {
 	var readers []string
 	if s.Has(config.Ingest) {
-		readers = append(readers, "influx")
+		readers = append(readers, influxReader)
 	}
 	if s.Has(config.Alerts) {
 		readers = append(readers, alertsReader)
 	}
 	j, err := journal.Open(journal.Options{
-		Dir: filepath.Join(s.Data, "journal"), MaxBytes: s.JournalMaxBytes, Readers: readers, Log: s.log, Metrics: s.metrics,
+		Dir: filepath.Join(s.Data, "journal"), MaxBytes: s.JournalMaxBytes, Readers: readers, Owed: []string{influxReader},
+		Log: s.log, Metrics: s.metrics,
 	})
+	if errors.Is(err, journal.ErrOwed) {
+		return fmt.Errorf("%w; run with the role ingest until InfluxDB has them, or remove %s to give them up", err, filepath.Join(s.Data, "journal"))
+	}
 	if err != nil {
 		return fmt.Errorf("journal: %w", err)
 	}
@@ -226,7 +224,7 @@ func (s *system) startAlerts(context.Context) error {
 		return fmt.Errorf("dispatch: %w", err)
 	}
 	s.health.add("dispatch", func(context.Context) error { return s.dispatch.Ready() })
-	feed := journalFeed{journal: s.journal, name: "journal:" + s.clientID()}
+	feed := journalFeed{journal: s.journal, name: "journal:" + s.holder}
 	judge, err := engine.New(engine.Options{
 		Feed: feed, Roster: s.store, Alerts: s.store, Orders: s.store, Warnings: s.store, Rules: rules,
 		Answers: s.dispatch.Answer, Lease: s.store, Holder: s.holder, Demo: s.Demo,
@@ -281,7 +279,7 @@ func (s *system) startIngest(ctx context.Context) error {
 	s.health.add("intake", func(context.Context) error { return o.Intake.Ready() })
 	if s.Has(config.Ingest) {
 		o.Drain, err = ingest.NewDrain(ingest.DrainOptions{
-			Journal: s.journal, Sink: s.influx, Quarantine: q, QuarantineLog: s.influx, CountsEvery: 5 * time.Second,
+			Journal: s.journal, Reader: influxReader, Sink: s.influx, Quarantine: q, QuarantineLog: s.influx, CountsEvery: 5 * time.Second,
 			Log: s.log.Named("drain"), Metrics: s.metrics,
 		})
 		if err != nil {
@@ -368,11 +366,11 @@ func (s *system) nudgeAPI() {
 	}
 }
 
-// clientID names this process at the broker; it must be the same after a
-// restart.
+// clientID names this process at the broker. It is the same after a restart,
+// with whatever roles, and not that of another process.
 func (s *system) clientID() string {
 	if s.MQTTClientID != "" {
 		return s.MQTTClientID
 	}
-	return "firewatch-" + strings.Join(s.Roles, "-")
+	return "firewatch-" + s.holder
 }

@@ -16,7 +16,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-	_ "time/tzdata" // local time on machines without a zone database
 )
 
 // The roles.
@@ -35,7 +34,6 @@ type Config struct {
 	Data     string // folder for everything that is kept
 	Demo     bool
 	Insecure bool
-	Zone     string // local time zone of the office
 
 	LogLevel  string // debug, info, warn, error
 	LogFormat string // console, json
@@ -44,16 +42,15 @@ type Config struct {
 	HTTPTLSCert string
 	HTTPTLSKey  string
 
-	MQTT              string // listen address of the embedded broker
-	MQTTTLSCert       string
-	MQTTTLSKey        string
-	MQTTBroker        string // URL of an external broker; empty: the embedded one
-	MQTTCA            string // certificate authority of the external broker
-	MQTTUsername      string
-	MQTTPassword      Secret
-	MQTTClientID      string
-	MQTTGroup         string // shared subscription group
-	MQTTServiceSecret Secret // lets our roles in other processes use the embedded broker
+	MQTT         string // listen address of the embedded broker
+	MQTTTLSCert  string
+	MQTTTLSKey   string
+	MQTTBroker   string // URL of an external broker; empty: the embedded one
+	MQTTCA       string // certificate authority of the external broker
+	MQTTUsername string
+	MQTTPassword Secret
+	MQTTClientID string
+	MQTTGroup    string // shared subscription group
 
 	InfluxURL      string // empty: the embedded influxd
 	InfluxBinary   string // empty: influxd beside this program, in bin, or in the PATH
@@ -73,7 +70,7 @@ type Config struct {
 // Default is the configuration when nothing is said.
 func Default() Config {
 	return Config{
-		Roles: slices.Clone(Roles), Data: "data", Zone: "Asia/Shanghai",
+		Roles: slices.Clone(Roles), Data: "data",
 		LogLevel: "info", LogFormat: "console",
 		HTTP: "127.0.0.1:8080", MQTT: "127.0.0.1:1883",
 		InfluxOrg: "firewatch", InfluxDatabase: "firewatch",
@@ -115,11 +112,11 @@ func (c *Config) Check() error {
 			bad("roles", "%q is none; want some of %s", r, strings.Join(Roles, ", "))
 		}
 	}
+	if len(slices.Compact(slices.Sorted(slices.Values(c.Roles)))) != len(c.Roles) {
+		bad("roles", "name each role once")
+	}
 	if c.Data == "" {
 		bad("data", "is empty; name a folder")
-	}
-	if _, err := time.LoadLocation(c.Zone); err != nil {
-		bad("zone", "%q is no time zone; want a name like Asia/Shanghai", c.Zone)
 	}
 	if !slices.Contains([]string{"debug", "info", "warn", "error"}, c.LogLevel) {
 		bad("log-level", "%q; want debug, info, warn or error", c.LogLevel)
@@ -129,6 +126,9 @@ func (c *Config) Check() error {
 	}
 	if c.Has(API) {
 		c.checkListener(bad, "http", c.HTTP, c.HTTPTLSCert, c.HTTPTLSKey)
+	}
+	if c.MQTTGroup != "" && (c.MQTTBroker == "" || c.Has(Alerts)) {
+		bad("mqtt-group", "is for processes with the role ingest alone, at an external broker: alerts must hear every reading")
 	}
 	switch {
 	case c.EmbeddedBroker():
