@@ -155,8 +155,9 @@ type Audit struct {
 
 // LeaseStore elects one holder per name.
 type LeaseStore interface {
-	// AcquireLease takes or renews the lease until now+ttl; false: another
-	// holder has it.
+	// AcquireLease takes or renews the lease for ttl from now; false: another
+	// holder has it. A store that several machines share goes by its own clock
+	// and not by now.
 	AcquireLease(ctx context.Context, name, holder string, now time.Time, ttl time.Duration) (bool, error)
 	ReleaseLease(ctx context.Context, name, holder string) error
 }

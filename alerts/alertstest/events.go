@@ -4,6 +4,7 @@ import (
 	"context"
 	"sync"
 	"sync/atomic"
+	"testing"
 	"time"
 
 	"firewatch/alerts"
@@ -79,20 +80,61 @@ var auditTests = map[string]func(check){
 	},
 }
 
+// LeaseByCallersClock checks a store in which the time that the caller gives
+// decides when a lease ends.
+func LeaseByCallersClock(t *testing.T, s Store) {
+	t.Helper()
+	acquire := func(holder string, now time.Time, want bool) {
+		t.Helper()
+		equal(t, holder+" holds", got(s.AcquireLease(t.Context(), "engine", holder, now, 10*time.Second))(t), want)
+	}
+	acquire("a", t0, true)
+	acquire("b", t0.Add(9*time.Second), false)
+	acquire("a", t0.Add(9*time.Second), true)
+	acquire("b", t0.Add(18*time.Second), false)
+	acquire("b", t0.Add(19*time.Second), true)
+	acquire("a", t0.Add(20*time.Second), false)
+}
+
+// LeaseByServersClock checks a store in which its own clock decides when a lease
+// ends, however wrong the callers' are.
+func LeaseByServersClock(t *testing.T, s Store) {
+	t.Helper()
+	acquire := func(holder string, wrong time.Duration, want bool) {
+		t.Helper()
+		equal(t, holder+" holds", got(s.AcquireLease(t.Context(), "engine", holder, time.Now().Add(wrong), time.Hour))(t), want)
+	}
+	acquire("a", -48*time.Hour, true)
+	acquire("b", 0, false)
+	acquire("b", 48*time.Hour, false)
+	acquire("a", 48*time.Hour, true)
+	acquire("b", 0, false)
+}
+
 var leaseTests = map[string]func(check){
 	"LeaseHasOneHolderUntilItExpires": func(t check) {
 		s := t.store
-		acquire := func(holder string, now time.Time, want bool) {
+		acquire := func(name, holder string, ttl time.Duration) bool {
 			t.Helper()
-			equal(t, holder+" holds", got(s.AcquireLease(t.Context(), "engine", holder, now, 10*time.Second))(t), want)
+			return got(s.AcquireLease(t.Context(), name, holder, time.Now(), ttl))(t)
 		}
-		acquire("a", t0, true)
-		acquire("b", t0.Add(9*time.Second), false)
-		acquire("a", t0.Add(9*time.Second), true)
-		acquire("b", t0.Add(18*time.Second), false)
-		acquire("b", t0.Add(19*time.Second), true)
-		acquire("a", t0.Add(20*time.Second), false)
-		equal(t, "another name", got(s.AcquireLease(t.Context(), "dispatch", "a", t0, time.Second))(t), true)
+		equal(t, "a holds", acquire("engine", "a", time.Hour), true)
+		equal(t, "b holds", acquire("engine", "b", time.Hour), false)
+		equal(t, "another name", acquire("dispatch", "b", time.Hour), true)
+		// The store may go by its own clock, so this one is a real wait.
+		const ttl = 150 * time.Millisecond
+		begun := time.Now()
+		equal(t, "a holds on", acquire("engine", "a", ttl), true)
+		for !acquire("engine", "b", time.Hour) {
+			if time.Since(begun) > 20*time.Second {
+				t.Fatalf("b did not get the lease 20 s after %s had passed", ttl)
+			}
+			time.Sleep(5 * time.Millisecond)
+		}
+		if d := time.Since(begun); d < ttl-2*time.Millisecond { // stores keep milliseconds
+			t.Errorf("b got the lease of a after %s, before %s had passed", d, ttl)
+		}
+		equal(t, "a holds still", acquire("engine", "a", time.Hour), false)
 	},
 	"ReleaseFreesOnlyOnesOwn": func(t check) {
 		s := t.store

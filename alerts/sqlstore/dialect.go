@@ -6,6 +6,7 @@ import (
 	"errors"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
 	"modernc.org/sqlite"
@@ -36,6 +37,10 @@ type dialect interface {
 	// hasTable reports whether the table is there.
 	hasTable(ctx context.Context, c conn, name string) (bool, error)
 	violation(err error) violation
+	// clock is an expression for the present in milliseconds, and its arguments:
+	// the server's own clock where processes on several machines share it, else
+	// the given time.
+	clock(now time.Time) (expr string, args []any)
 	// writable reports why the database takes no writes.
 	writable(ctx context.Context, db *sql.DB) error
 }
@@ -75,6 +80,8 @@ func (sqliteDialect) violation(err error) violation {
 	}
 	return noViolation
 }
+
+func (sqliteDialect) clock(now time.Time) (expr string, args []any) { return "?", []any{now} }
 
 // An open SQLite file that answers also takes writes; a full disk shows only
 // when it happens.
@@ -142,6 +149,12 @@ func (postgresDialect) violation(err error) violation {
 		return noReferent
 	}
 	return noViolation
+}
+
+// clock_timestamp goes on within a transaction: who waited for another's lease
+// compares with the time after the wait.
+func (postgresDialect) clock(time.Time) (expr string, args []any) {
+	return "CAST(FLOOR(EXTRACT(EPOCH FROM clock_timestamp()) * 1000) AS BIGINT)", nil
 }
 
 func (postgresDialect) writable(ctx context.Context, db *sql.DB) error {

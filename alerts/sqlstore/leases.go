@@ -7,13 +7,18 @@ import (
 )
 
 // AcquireLease implements alerts.LeaseStore: one statement, so that of two that
-// ask at once exactly one gets it. A lease is free from its expiry on.
+// ask at once exactly one gets it. A lease is free from its expiry on. On
+// PostgreSQL, which several machines share, the server's clock counts and not
+// the now of whoever asks.
 func (s *Store) AcquireLease(ctx context.Context, name, holder string, now time.Time, ttl time.Duration) (bool, error) {
+	clock, at := s.d.clock(now)
+	args := append([]any{name, holder}, at...)
+	args = append(append(args, ttl), at...)
 	var n int64
 	err := s.write(ctx, func(c conn) (err error) {
-		n, err = c.exec(ctx, `INSERT INTO leases (name, holder, expires_ms) VALUES (?, ?, ?)
+		n, err = c.exec(ctx, `INSERT INTO leases (name, holder, expires_ms) VALUES (?, ?, `+clock+` + ?)
 ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, expires_ms = excluded.expires_ms
-WHERE leases.holder = excluded.holder OR leases.expires_ms <= ?`, name, holder, now.Add(ttl), now)
+WHERE leases.holder = excluded.holder OR leases.expires_ms <= `+clock, args...)
 		return err
 	})
 	if err != nil {

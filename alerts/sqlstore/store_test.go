@@ -54,6 +54,14 @@ func TestPostgres(t *testing.T) {
 	runDialect(t, pgtest.Start(t).NewDatabase)
 }
 
+func TestSQLiteLeaseByCallersClock(t *testing.T) {
+	alertstest.LeaseByCallersClock(t, openMigrated(t, sqliteURL(t)))
+}
+
+func TestPostgresLeaseByServersClock(t *testing.T) {
+	alertstest.LeaseByServersClock(t, openMigrated(t, pgtest.Start(t).NewDatabase(t)))
+}
+
 func runDialect(t *testing.T, newURL func(testing.TB) string) {
 	t.Helper()
 	for name, test := range dialectTests {

@@ -10,3 +10,5 @@ import (
 func TestSuite(t *testing.T) {
 	alertstest.StoreSuite(t, func(*testing.T) alertstest.Store { return memstore.New() })
 }
+
+func TestLeaseByCallersClock(t *testing.T) { alertstest.LeaseByCallersClock(t, memstore.New()) }
