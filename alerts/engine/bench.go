@@ -306,45 +306,55 @@ func (b *bench) batch(ctx context.Context, batch alerts.Batch) error {
 	return nil
 }
 
-// answer hands a team's answer on. One that fails while the store works is
-// poison: after some tries it is logged and left, so that it cannot keep the
-// next SOS waiting.
+// answer hands a team's answer on. What a store that is away, or cannot be
+// written, refuses is tried again for as long as it takes: the team was told
+// that we have its answer. Only what will never fit is left, and put on record
+// whole, so that it cannot keep the next SOS waiting.
 func (b *bench) answer(ctx context.Context, a contract.Answer) error {
 	wait := backoff{}
-	for poison := 0; ; {
+	for panics := 0; ; {
 		err := b.guard(func() error { return b.Answers(ctx, a) })
 		if err == nil {
 			b.met.answers.WithLabelValues("taken").Inc()
+			b.set(partStore, nil)
 			return nil
 		}
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		if errors.Is(err, alerts.ErrNotFound) || errors.Is(err, alerts.ErrConflict) {
-			poison = 3
-		} else if _, _, storeErr := b.Alerts.JudgedPosition(ctx, b.Feed.Name()); storeErr == nil {
-			poison++
-		} else {
-			b.set(partStore, fmt.Errorf("store: %w", storeErr))
-			if err := b.renew(ctx); err != nil {
-				return err
-			}
+		_, panicked := errors.AsType[panicError](err)
+		if panicked {
+			panics++
 		}
-		if poison >= 3 {
+		if panics >= maxPanics || !panicked && (errors.Is(err, alerts.ErrNotFound) || errors.Is(err, alerts.ErrConflict)) {
 			b.met.answers.WithLabelValues("refused").Inc()
-			b.Log.Warn("answer cannot be taken", zap.Error(err), zap.String("team", string(a.Team)), zap.String("order", a.Order))
+			b.Log.Error("answer cannot be taken", zap.Error(err), zap.String("team", string(a.Team)), zap.String("order", a.Order),
+				zap.String("answer", string(a.Receipt)), zap.String("reason", a.Reason), zap.String("by", a.By),
+				zap.Time("said", a.At), zap.Time("received", a.Received))
 			b.set(partStore, nil)
 			return nil
+		}
+		b.set(partStore, fmt.Errorf("handing an answer on: %w", err))
+		if err := b.renew(ctx); err != nil {
+			return err
 		}
 		wait.sleep(ctx)
 	}
 }
 
+// maxPanics is how often an answer may make us panic before it is left.
+const maxPanics = 3
+
+// panicError is a panic that guard has caught.
+type panicError struct{ value any }
+
+func (e panicError) Error() string { return fmt.Sprintf("panic: %v", e.value) }
+
 // guard turns a panic into an error.
 func (b *bench) guard(f func() error) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			err = fmt.Errorf("panic: %v", p)
+			err = panicError{p}
 		}
 	}()
 	return f()

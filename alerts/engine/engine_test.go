@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
 
 	"firewatch/alerts"
 	"firewatch/alerts/engine"
@@ -319,14 +320,14 @@ func TestARuleThatPanicsStopsNothingElse(t *testing.T) {
 func TestAnswersAreHandedOnAndPoisonIsLeft(t *testing.T) {
 	inBubble(t, func(w *world) {
 		tries := map[string]int{}
+		core, logged := observer.New(zap.ErrorLevel)
 		w.tune = func(o *engine.Options) {
+			o.Log = zap.New(core)
 			o.Answers = func(_ context.Context, a contract.Answer) error {
 				tries[a.Order]++
 				switch {
-				case a.Order == "poison":
-					return errors.New("no way")
 				case a.Order == "panic":
-					panic("no way either")
+					panic("no way")
 				case a.Order == "gone":
 					return fmt.Errorf("order: %w", alerts.ErrNotFound)
 				case a.Order == "retry" && tries[a.Order] < 3:
@@ -337,15 +338,58 @@ func TestAnswersAreHandedOnAndPoisonIsLeft(t *testing.T) {
 			}
 		}
 		w.run()
-		for _, id := range []string{"good", "poison", "panic", "gone", "retry"} {
-			w.feed.addAnswer(contract.Answer{Team: "t-a", Order: id, Receipt: contract.Accepted, Received: time.Now()})
+		for _, id := range []string{"good", "panic", "gone", "retry"} {
+			w.feed.addAnswer(contract.Answer{Team: "t-a", Order: id, Receipt: contract.Rejected, Reason: "车坏了", By: "张三", Received: time.Now()})
 		}
 		w.feed.add(w.reading("T1", contract.SOS, 0, nil))
 		w.pass(10 * time.Second)
-		if len(w.heard) != 2 || w.heard[1].Order != "retry" || tries["gone"] != 1 || tries["poison"] != 3 {
+		if len(w.heard) != 2 || w.heard[1].Order != "retry" || tries["gone"] != 1 || tries["panic"] != 3 {
 			t.Errorf("heard %v, tries %v", w.heard, tries)
 		}
+		left := logged.FilterMessage("answer cannot be taken").All()
+		if len(left) != 2 {
+			t.Fatalf("%d answers on record as left, want 2", len(left))
+		}
+		for i, id := range []string{"panic", "gone"} {
+			f := left[i].ContextMap()
+			if f["order"] != id || f["team"] != "t-a" || f["answer"] != "rejected" || f["reason"] != "车坏了" || f["by"] != "张三" {
+				t.Errorf("on record: %v", f)
+			}
+		}
 		w.only()
+	})
+}
+
+// A store that can be read but not written loses no answer.
+func TestAnAnswerWaitsForAStoreThatCannotBeWritten(t *testing.T) {
+	inBubble(t, func(w *world) {
+		full := true
+		w.tune = func(o *engine.Options) {
+			o.Answers = func(_ context.Context, a contract.Answer) error {
+				if full {
+					return errors.New("disk full")
+				}
+				w.heard = append(w.heard, a)
+				return nil
+			}
+		}
+		w.run()
+		w.feed.addAnswer(contract.Answer{Team: "t-a", Order: "or-1", Receipt: contract.Accepted, Received: time.Now()})
+		w.pass(time.Hour)
+		if err := w.engine.Ready(); err == nil || !strings.Contains(err.Error(), "disk full") {
+			t.Errorf("ready: %v", err)
+		}
+		if pos, _, _ := w.mem.JudgedPosition(t.Context(), "test"); pos != 0 {
+			t.Errorf("position %d: the answer was left behind", pos)
+		}
+		full = false
+		w.pass(10 * time.Second)
+		if len(w.heard) != 1 {
+			t.Errorf("heard %v", w.heard)
+		}
+		if err := w.engine.Ready(); err != nil {
+			t.Errorf("not ready after the outage: %v", err)
+		}
 	})
 }
 
