@@ -266,15 +266,17 @@ const NobodyNotified = "没有任何队伍收到此命令"
 
 // PlanOrder makes the order that a rule gives because of an alert, and its
 // deliveries. Its idempotency key is the alert's, so that an alert gives one
-// order however often it is judged. AnswerBy follows DefaultPolicy; who has
-// another Policy sets it anew.
-func PlanOrder(areas Areas, a Alert, p OrderPolicy, picks []Pick, shortfalls []string, now time.Time) (Order, []Delivery) {
+// order however often it is judged. AnswerBy follows the chase, or DefaultPolicy
+// when that is zero.
+func PlanOrder(
+	areas Areas, a Alert, p OrderPolicy, chase Policy, picks []Pick, shortfalls []string, now time.Time,
+) (Order, []Delivery) {
 	level := max(a.Severity, Blue)
 	o := Order{
 		ID: NewID("or", now), Kind: p.Kind, Level: level, Demo: a.Demo,
 		Alert: a.ID, Issuer: "rule:" + a.Rule, Area: CommonArea(areas, a.Area, picks),
 		Lat: a.Lat, Lon: a.Lon, HasPlace: a.HasPlace,
-		Issued: now, AnswerBy: DefaultPolicy().AnswerBy(level, now), Status: OrderOpen,
+		Issued: now, AnswerBy: chase.OrDefault().AnswerBy(level, now), Status: OrderOpen,
 		IdempotencyKey: "alert:" + a.ID, Shortfalls: slices.Clone(shortfalls),
 	}
 	where := ""

@@ -166,7 +166,7 @@ func TestPlanOrder(t *testing.T) {
 	}
 	p := OrderPolicy{Kind: OrderStandby, Nearest: 1, WithinKM: 20, Professional: true}
 	picks, short := PickForAlert(planAreas, planTeams, a, p)
-	o, ds := PlanOrder(planAreas, a, p, picks, short, t0)
+	o, ds := PlanOrder(planAreas, a, p, Policy{}, picks, short, t0)
 	want := Order{
 		ID: o.ID, Kind: OrderStandby, Level: Red, Text: "烟雾传感器持续报警（易州镇）。请待命，并立即应答。", Demo: true,
 		Alert: "al-1", Issuer: "rule:fire", Area: "130633", Lat: 39.351, Lon: 115.501, HasPlace: true,
@@ -184,7 +184,7 @@ func TestPlanOrder(t *testing.T) {
 }
 
 func TestPlanOrderForNobodySaysSo(t *testing.T) {
-	o, ds := PlanOrder(planAreas, Alert{ID: "al-1"}, OrderPolicy{Kind: OrderCheck}, nil, []string{"x"}, t0)
+	o, ds := PlanOrder(planAreas, Alert{ID: "al-1"}, OrderPolicy{Kind: OrderCheck}, Policy{}, nil, []string{"x"}, t0)
 	if len(ds) != 0 || !slices.Equal(o.Shortfalls, []string{"x", NobodyNotified}) || o.Level != Blue {
 		t.Errorf("got %+v, %d deliveries", o, len(ds))
 	}
@@ -226,5 +226,21 @@ func TestOrderPolicyValidate(t *testing.T) {
 	}
 	if DefaultPolicy().AnswerBy(Yellow, t0) != t0.Add(30*time.Minute) {
 		t.Error("yellow is answered within 30 min")
+	}
+}
+
+func TestPlanOrderFollowsThePolicy(t *testing.T) {
+	a := Alert{ID: "al-1", Severity: Orange}
+	for name, tt := range map[string]struct {
+		policy Policy
+		want   time.Duration
+	}{
+		"zero is the default": {Policy{}, 15 * time.Minute},
+		"another":             {Policy{Orange: LevelPolicy{Call: time.Minute, Answer: 7 * time.Minute}}, 7 * time.Minute},
+	} {
+		o, _ := PlanOrder(planAreas, a, OrderPolicy{Kind: OrderCheck}, tt.policy, nil, nil, t0)
+		if got := o.AnswerBy.Sub(o.Issued); got != tt.want {
+			t.Errorf("%s: to be answered within %s, want %s", name, got, tt.want)
+		}
 	}
 }

@@ -38,6 +38,14 @@ func DefaultPolicy() Policy {
 	}
 }
 
+// OrDefault is the policy, or DefaultPolicy for the zero value.
+func (p Policy) OrDefault() Policy {
+	if p == (Policy{}) {
+		return DefaultPolicy()
+	}
+	return p
+}
+
 // Level is the policy for orders of the level.
 func (p Policy) Level(s Severity) LevelPolicy {
 	switch s {

@@ -98,9 +98,7 @@ func New(o Options) (*Dispatcher, error) {
 			return nil, fmt.Errorf("dispatch: %s is missing", need.name)
 		}
 	}
-	if o.Policy == (alerts.Policy{}) {
-		o.Policy = alerts.DefaultPolicy()
-	}
+	o.Policy = o.Policy.OrDefault()
 	o.Tick = orDefault(o.Tick, 500*time.Millisecond)
 	o.LeaseTTL = orDefault(o.LeaseTTL, 15*time.Second)
 	o.Workers = orDefault(o.Workers, 32)

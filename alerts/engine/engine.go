@@ -46,6 +46,7 @@ type Options struct {
 	Holder  string            // names this process in the lease
 	Nudge   func()            // called after an order was given; may be nil
 	Now     func() time.Time  // nil: time.Now
+	Policy  alerts.Policy     // until when the teams of an order must answer; zero: alerts.DefaultPolicy
 	Demo    bool              // mark alerts as 演示 even when the roster does not say so
 
 	Log        *zap.Logger
@@ -86,6 +87,10 @@ func New(o Options) (*Engine, error) {
 	}
 	if o.Nudge == nil {
 		o.Nudge = func() {}
+	}
+	o.Policy = o.Policy.OrDefault()
+	if err := o.Policy.Validate(); err != nil {
+		return nil, fmt.Errorf("engine options: Policy: %w", err)
 	}
 	met, err := newMetrics(o.Registerer)
 	if err != nil {

@@ -454,3 +454,19 @@ func TestNewNamesWhatIsMissing(t *testing.T) {
 		t.Errorf("error %v", err)
 	}
 }
+
+func TestOrdersAreAnsweredByThePolicy(t *testing.T) {
+	inBubble(t, func(w *world) {
+		w.tune = func(o *engine.Options) {
+			o.Policy = alerts.DefaultPolicy()
+			o.Policy.Orange.Answer = 7 * time.Minute
+		}
+		w.run()
+		w.sees("S1", values{smoke: 20})
+		w.pass(time.Minute)
+		w.sees("S1", values{smoke: 20, co: 90})
+		if os := w.orders(); len(os) != 1 || os[0].AnswerBy.Sub(os[0].Issued) != 7*time.Minute {
+			t.Errorf("orders %+v", os)
+		}
+	})
+}

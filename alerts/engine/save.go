@@ -212,7 +212,7 @@ func (b *bench) giveOrders(ctx context.Context) error {
 
 func (b *bench) giveOrder(ctx context.Context, now time.Time, rule *alerts.Rule, a *alerts.Alert) (alerts.Order, error) {
 	picks, shortfalls := alerts.PickForAlert(b.areas, b.teams, *a, rule.Order)
-	o, ds := alerts.PlanOrder(b.areas, *a, rule.Order, picks, shortfalls, now)
+	o, ds := alerts.PlanOrder(b.areas, *a, rule.Order, b.Policy, picks, shortfalls, now)
 	data, err := json.Marshal(map[string]string{"id": o.ID})
 	if err != nil {
 		return o, fmt.Errorf("order event: %w", err)
