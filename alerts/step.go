@@ -147,6 +147,16 @@ func (st *SubjectState) SetOrder(alert, order string) {
 	}
 }
 
+// AddReason adds a reason to the alert and returns it to be saved; nil: it is
+// not this state's, or says so already.
+func (st *SubjectState) AddReason(now time.Time, alert, why string) *Alert {
+	i := slices.IndexFunc(st.Memory.Episodes, func(ep Episode) bool { return ep.ID == alert })
+	if i < 0 || slices.Contains(st.Memory.Episodes[i].Alert.Reasons, why) {
+		return nil
+	}
+	return st.change(now, i, func(_ *Episode, a *Alert) { a.addReason(why) })
+}
+
 // Step is a rule's judgement of one subject: from what was known and what came,
 // what is known now and what came of it. It does no I/O and reads no clock. The
 // state given is used up, its window's storage goes over to the new one; its

@@ -33,23 +33,21 @@ type bench struct {
 	cells    map[cell][]*subject
 	outages  map[outageKey]*alerts.SubjectState
 
-	seasons    *alerts.SeasonTable
-	seasonsAt  time.Time
-	warnings   []alerts.Warning
-	warnKnown  bool
-	around     map[string]alerts.Surroundings // by township code
-	listening  time.Time
-	followed   time.Time // until when the feed was followed before this tenure
-	listenRow  time.Time // when its row was last saved
-	pos        uint64    // judged, in memory
-	savedPos   uint64
-	behind     bool // older input waits: time-driven rules must not judge yet
-	reading    atomic.Int64
-	released   time.Time
-	pend       pending
-	wanting    map[string]want
-	ordersNext time.Time
-	ordersWait backoff
+	seasons   *alerts.SeasonTable
+	seasonsAt time.Time
+	warnings  []alerts.Warning
+	warnKnown bool
+	around    map[string]alerts.Surroundings // by township code
+	listening time.Time
+	followed  time.Time // until when the feed was followed before this tenure
+	listenRow time.Time // when its row was last saved
+	pos       uint64    // judged, in memory
+	savedPos  uint64
+	behind    bool // older input waits: time-driven rules must not judge yet
+	reading   atomic.Int64
+	released  time.Time
+	pend      pending
+	wanting   map[string]want
 }
 
 // subject is a device with what each rule knows about it.
@@ -75,6 +73,9 @@ type outageKey struct {
 type want struct {
 	rule  int
 	state *alerts.SubjectState
+	tries int       // that failed
+	next  time.Time // not before
+	wait  time.Duration
 }
 
 func newBench(e *Engine, owned time.Time) *bench {
@@ -171,7 +172,7 @@ func (b *bench) restore(ctx context.Context, now time.Time, row alerts.RuleState
 	}
 	for _, a := range st.Alerts() {
 		if b.rules[i].WantsOrder(a) && a.RuleVersion == b.rules[i].Version {
-			b.wanting[a.ID] = want{i, kept}
+			b.wanting[a.ID] = want{rule: i, state: kept}
 		}
 	}
 	return nil

@@ -106,6 +106,8 @@ type store struct {
 	orders  bool // count the writes of orders only
 	crashed bool
 	crash   func()
+	// refuse, when set, says how an order ends in place of the store.
+	refuse func(o alerts.Order) error
 }
 
 func (s *store) write(order bool, do func() error) error {
@@ -138,6 +140,11 @@ func (s *store) SaveJudged(ctx context.Context, j alerts.Judged) error {
 
 func (s *store) CreateOrder(ctx context.Context, o alerts.Order, ds []alerts.Delivery, evs []alerts.Event) (saved alerts.Order, created bool, err error) {
 	err = s.write(true, func() error {
+		if s.refuse != nil {
+			if err := s.refuse(o); err != nil {
+				return err
+			}
+		}
 		var err error
 		saved, created, err = s.Store.CreateOrder(ctx, o, ds, evs)
 		return err

@@ -140,8 +140,9 @@ func (b *bench) note(now time.Time, i int, st *alerts.SubjectState, found []aler
 		b.pend.alerts[f.Alert.ID] = f.Alert
 		b.pend.at[f.Alert.ID] = now
 		if rule.WantsOrder(f.Alert) {
-			b.wanting[f.Alert.ID] = want{i, st}
-			b.ordersNext = time.Time{}
+			w := b.wanting[f.Alert.ID] // news of the alert does not hurry an order that fails
+			w.rule, w.state = i, st
+			b.wanting[f.Alert.ID] = w
 		}
 	}
 }

@@ -22,6 +22,8 @@ type pending struct {
 	at     map[string]time.Time
 	states map[*alerts.SubjectState]int // to the rule's index
 	later  []laterRow                   // oldest first
+	// shortfalls say, by alert, that and why nobody was ordered.
+	shortfalls map[string]string
 }
 
 // laterRow is a state of which only Through has moved. Nothing but liveness
@@ -35,10 +37,13 @@ type laterRow struct {
 
 const laterAfter = 5 * time.Minute
 
+// maxOrderWait is the longest wait before an order that failed is tried again.
+const maxOrderWait = 30 * time.Second
+
 func newPending() pending {
 	return pending{
 		alerts: make(map[string]*alerts.Alert), at: make(map[string]time.Time),
-		states: make(map[*alerts.SubjectState]int),
+		states: make(map[*alerts.SubjectState]int), shortfalls: make(map[string]string),
 	}
 }
 
@@ -78,7 +83,11 @@ func (b *bench) collect(now time.Time, withPosition bool) (alerts.Judged, error)
 	slices.SortFunc(j.Cleared, bySubject)
 	for _, id := range slices.Sorted(maps.Keys(b.pend.alerts)) {
 		a := b.pend.alerts[id]
-		data, err := json.Marshal(map[string]string{"id": a.ID})
+		told := map[string]string{"id": a.ID}
+		if short := b.pend.shortfalls[id]; short != "" {
+			told["shortfall"] = short
+		}
+		data, err := json.Marshal(told)
 		if err != nil {
 			return j, fmt.Errorf("alert event: %w", err)
 		}
@@ -160,54 +169,105 @@ func (b *bench) renew(ctx context.Context) error {
 	}
 }
 
-// giveOrders gives the orders that alerts ask for. What fails is tried again at
-// later ticks; that an alert asks is in its row, so a crash forgets none.
+// unordered is after how many failures people are told that an order could not
+// be given: some seconds.
+const unordered = 6
+
+// giveOrders gives the orders that alerts ask for. What fails is tried again,
+// each alert by its own clock, and holds up no other; that an alert asks is in
+// its row, so a crash forgets none.
 func (b *bench) giveOrders(ctx context.Context) error {
 	now := b.Now()
-	if len(b.wanting) == 0 || now.Before(b.ordersNext) {
-		return nil
+	var due []string
+	for id, w := range b.wanting {
+		if !now.Before(w.next) {
+			due = append(due, id)
+		}
 	}
+	slices.SortFunc(due, func(x, y string) int { // who has failed least comes first
+		return cmp.Or(cmp.Compare(b.wanting[x].tries, b.wanting[y].tries), cmp.Compare(x, y))
+	})
 	given := false
-	for _, id := range slices.Sorted(maps.Keys(b.wanting)) {
+	for _, id := range due {
+		if b.Now().Sub(now) >= saveTimeout {
+			break // the store is slow: input and time must have their turn
+		}
+		if err := b.renew(ctx); err != nil {
+			return err
+		}
 		w := b.wanting[id]
-		rule := &b.rules[w.rule]
 		var a *alerts.Alert
 		for _, x := range w.state.Alerts() {
 			if x.ID == id {
 				a = x
 			}
 		}
-		if a == nil || !rule.WantsOrder(a) {
+		if a == nil || !b.rules[w.rule].WantsOrder(a) {
 			delete(b.wanting, id)
 			continue
 		}
-		var o alerts.Order
-		err := b.guard(func() (err error) {
-			o, err = b.giveOrder(ctx, now, rule, a)
-			return err
-		})
-		switch {
-		case errors.Is(err, alerts.ErrConflict):
-			b.met.orders.WithLabelValues("refused").Inc()
-			b.Log.Error("order refused", zap.Error(err), zap.String("alert", id))
-			delete(b.wanting, id)
-		case err != nil:
-			b.met.orders.WithLabelValues("failed").Inc()
-			b.Log.Warn("order not given yet", zap.Error(err), zap.String("alert", id))
-			b.ordersWait.next = min(max(2*b.ordersWait.next, minBackoff), maxBackoff)
-			b.ordersNext = now.Add(b.ordersWait.next)
+		order, err := b.giveOrOwn(ctx, now, &b.rules[w.rule], a)
+		if ctx.Err() != nil {
 			return ctx.Err()
-		default:
-			b.met.orders.WithLabelValues("given").Inc()
-			w.state.SetOrder(id, o.ID)
-			delete(b.wanting, id)
-			b.ordersWait, given = backoff{}, true
 		}
+		if err != nil {
+			b.notOrdered(now, id, err)
+			continue
+		}
+		b.met.orders.WithLabelValues("given").Inc()
+		w.state.SetOrder(id, order)
+		delete(b.wanting, id)
+		given = true
 	}
 	if given {
 		b.Nudge()
 	}
 	return nil
+}
+
+// giveOrOwn gives the alert's order. A conflict means that it was given before,
+// by a save of which we never heard how it ended: then it is that one.
+func (b *bench) giveOrOwn(ctx context.Context, now time.Time, rule *alerts.Rule, a *alerts.Alert) (order string, err error) {
+	err = b.guard(func() error {
+		o, err := b.giveOrder(ctx, now, rule, a)
+		order = o.ID
+		return err
+	})
+	if !errors.Is(err, alerts.ErrConflict) {
+		return order, err
+	}
+	sctx, cancel := context.WithTimeout(ctx, saveTimeout)
+	defer cancel()
+	saved, lookErr := b.Alerts.Alert(sctx, a.ID)
+	switch {
+	case lookErr != nil:
+		return "", fmt.Errorf("%w; looking for the order that was given: %w", err, lookErr)
+	case saved.Order == "":
+		return "", err
+	}
+	return saved.Order, nil
+}
+
+// notOrdered puts the next try off, and has people told when tries do not help.
+func (b *bench) notOrdered(now time.Time, id string, err error) {
+	b.met.orders.WithLabelValues("failed").Inc()
+	w := b.wanting[id]
+	w.tries++
+	w.wait = min(max(2*w.wait, minBackoff), maxOrderWait)
+	w.next = now.Add(w.wait)
+	b.wanting[id] = w
+	log := b.Log.With(zap.Error(err), zap.String("alert", id), zap.Int("tries", w.tries))
+	if w.tries != unordered {
+		log.Warn("order not given yet")
+		return
+	}
+	log.Error("nobody was notified: the order cannot be given")
+	why := "自动下令失败，" + alerts.NobodyNotified + "，请人工下令"
+	if a := w.state.AddReason(now, id, why); a != nil {
+		b.pend.states[w.state] = w.rule
+		b.pend.alerts[id], b.pend.at[id] = a, now
+	}
+	b.pend.shortfalls[id] = alerts.NobodyNotified
 }
 
 func (b *bench) giveOrder(ctx context.Context, now time.Time, rule *alerts.Rule, a *alerts.Alert) (alerts.Order, error) {
