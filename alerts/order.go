@@ -49,6 +49,7 @@ type Order struct {
 	Status         OrderStatus
 	Completed      time.Time // zero until complete
 	IdempotencyKey string    // unique per issuer
+	Asked          string    // stands for the request as it was asked, before targets became teams; compared with the key, may be empty
 	Shortfalls     []string  // who could not be ordered and why, 中文; "nobody was notified" is one
 }
 

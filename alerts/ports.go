@@ -76,10 +76,15 @@ type AlertQuery struct {
 type OrderStore interface {
 	// CreateOrder saves the order, its deliveries and the events in one
 	// transaction. If the issuer used the idempotency key before, the earlier
-	// order is returned and created is false. When the order names an alert,
-	// the alert's Order is set.
+	// order is returned and created is false; ErrConflict when that one was
+	// asked for otherwise: Asked differs or, where one of both has none, the
+	// kind, level, text, drill or alert. Teams, times and reasons may differ,
+	// they hang on when it is asked. When the order names an alert, the alert's
+	// Order is set.
 	CreateOrder(ctx context.Context, o Order, ds []Delivery, evs []Event) (saved Order, created bool, err error)
 	Order(ctx context.Context, id string) (Order, error)
+	// OrderByKey is the order for which the issuer used the idempotency key.
+	OrderByKey(ctx context.Context, issuer, key string) (Order, error)
 	Orders(ctx context.Context, q OrderQuery) ([]Order, error)
 	Deliveries(ctx context.Context, order string) ([]Delivery, error)
 	// TeamDeliveries are one team's, newest order first.

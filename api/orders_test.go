@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"firewatch/alerts"
 	v1 "firewatch/api/v1"
 )
 
@@ -85,6 +86,49 @@ func TestSameKeyGivesTheFirstOrderBack(t *testing.T) {
 	e.post("yixian", "/orders", other, "Idempotency-Key", "k").problem(http.StatusConflict, "conflict")
 	// Keys belong to their issuer.
 	e.post("city", "/orders", req, "Idempotency-Key", "k").want(http.StatusCreated)
+}
+
+// A retry must find the order that went out, whatever became of the roster.
+func TestSameKeyAfterARosterChange(t *testing.T) {
+	for name, change := range map[string]func(*alerts.Roster){
+		"another team": func(r *alerts.Roster) {
+			r.Teams = append(r.Teams, alerts.Team{ID: "tw-new", Kind: alerts.TownshipTeam, Area: "130633101"})
+		},
+		"a named team left": func(r *alerts.Roster) {
+			r.Teams = slices.DeleteFunc(r.Teams, func(t alerts.Team) bool { return t.ID == "tw-yizhou" })
+		},
+		"no team is left": func(r *alerts.Roster) { r.Teams = nil },
+	} {
+		t.Run(name, func(t *testing.T) {
+			e := newEnv(t)
+			req := v1.OrderRequest{
+				Kind: "standby", Level: "blue", Text: "待命",
+				Targets: v1.Targets{Areas: []string{"130633", "130633100"}, Teams: []string{"tw-yizhou"}},
+			}
+			first := into[v1.Order](e.post("yixian", "/orders", req, "Idempotency-Key", "k").want(http.StatusCreated))
+			ctx := t.Context()
+			areas, err := e.store.Areas(ctx)
+			if err != nil {
+				t.Fatal(err)
+			}
+			teams, err := e.store.Teams(ctx)
+			if err != nil {
+				t.Fatal(err)
+			}
+			r := alerts.Roster{Areas: areas, Teams: teams}
+			change(&r)
+			if err := e.store.ReplaceRoster(ctx, r, begin); err != nil {
+				t.Fatal(err)
+			}
+			req.Targets.Areas = []string{"130633100", "130633"} // the order of targets means nothing
+			again := into[v1.Order](e.post("yixian", "/orders", req, "Idempotency-Key", "k").want(http.StatusOK))
+			if again.ID != first.ID {
+				t.Errorf("the retry gave %s, want %s", again.ID, first.ID)
+			}
+			req.Targets.Areas = nil
+			e.post("yixian", "/orders", req, "Idempotency-Key", "k").problem(http.StatusConflict, "conflict")
+		})
+	}
 }
 
 func TestOrderFaultsNameTheField(t *testing.T) {

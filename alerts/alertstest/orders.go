@@ -83,23 +83,61 @@ var orderTests = map[string]func(check){
 	},
 	"SameKeyForAnotherOrderIsAConflict": func(t check) {
 		s := t.store
+		withRoster(t, s)
+		must(t, s.SaveJudged(t.Context(), alerts.Judged{Alerts: []alerts.Alert{newAlert("al-1", 0)}}))
 		got2(s.CreateOrder(t.Context(), newOrder("or-1", 0), deliveriesTo("a", "b"), nil))(t)
-		for name, c := range map[string]struct {
-			change func(*alerts.Order)
-			to     []contract.TeamID
-		}{
-			"kind":  {func(o *alerts.Order) { o.Kind = alerts.OrderMuster }, []contract.TeamID{"a", "b"}},
-			"level": {func(o *alerts.Order) { o.Level = alerts.Red }, []contract.TeamID{"a", "b"}},
-			"text":  {func(o *alerts.Order) { o.Text = "other" }, []contract.TeamID{"a", "b"}},
-			"drill": {func(o *alerts.Order) { o.Drill = false }, []contract.TeamID{"a", "b"}},
-			"teams": {func(*alerts.Order) {}, []contract.TeamID{"a", "c"}},
-			"fewer": {func(*alerts.Order) {}, []contract.TeamID{"a"}},
+		for name, change := range map[string]func(*alerts.Order){
+			"kind":  func(o *alerts.Order) { o.Kind = alerts.OrderMuster },
+			"level": func(o *alerts.Order) { o.Level = alerts.Red },
+			"text":  func(o *alerts.Order) { o.Text = "other" },
+			"drill": func(o *alerts.Order) { o.Drill = false },
+			"alert": func(o *alerts.Order) { o.Alert = "al-1" },
 		} {
 			o := newOrder("or-1", 0)
 			o.ID = "or-2"
-			c.change(&o)
-			if _, created, err := s.CreateOrder(t.Context(), o, deliveriesTo(c.to...), nil); created || !errors.Is(err, alerts.ErrConflict) {
+			change(&o)
+			if _, created, err := s.CreateOrder(t.Context(), o, deliveriesTo("a", "b"), nil); created || !errors.Is(err, alerts.ErrConflict) {
 				t.Errorf("%s: created %v, %v, want ErrConflict", name, created, err)
+			}
+		}
+	},
+	"SameKeyIsHeldAgainstWhatWasAsked": func(t check) {
+		s := t.store
+		first := newOrder("or-1", 0)
+		first.Asked = "all of Yixian"
+		got2(s.CreateOrder(t.Context(), first, deliveriesTo("a", "b"), nil))(t)
+		equal(t, "order", got(s.Order(t.Context(), "or-1"))(t), first)
+		for name, c := range map[string]struct {
+			asked, text string
+			to          []contract.TeamID
+			conflict    bool
+		}{
+			"another roster":       {"all of Yixian", first.Text, []contract.TeamID{"a", "c"}, false},
+			"a smaller roster":     {"all of Yixian", first.Text, []contract.TeamID{"a"}, false},
+			"asked for other":      {"all of Laiyuan", first.Text, []contract.TeamID{"a", "b"}, true},
+			"not said what":        {"", first.Text, []contract.TeamID{"a", "c"}, false},
+			"not said, other text": {"", "other", []contract.TeamID{"a", "b"}, true},
+		} {
+			again := first
+			again.ID, again.Asked, again.Text = "or-2", c.asked, c.text
+			saved, created, err := s.CreateOrder(t.Context(), again, deliveriesTo(c.to...), nil)
+			if created || errors.Is(err, alerts.ErrConflict) != c.conflict || (err != nil) != c.conflict || err == nil && saved.ID != "or-1" {
+				t.Errorf("%s: %q, created %v, %v, want conflict %v", name, saved.ID, created, err, c.conflict)
+			}
+		}
+		equal(t, "deliveries", len(got(s.Deliveries(t.Context(), "or-1"))(t)), 2)
+	},
+	"OrderIsFoundByItsKey": func(t check) {
+		s := t.store
+		o := newOrder("or-1", 0)
+		got2(s.CreateOrder(t.Context(), o, nil, nil))(t)
+		keyless := newOrder("or-2", 0)
+		keyless.IdempotencyKey = ""
+		got2(s.CreateOrder(t.Context(), keyless, nil, nil))(t)
+		equal(t, "order", got(s.OrderByKey(t.Context(), "duty", "key-or-1"))(t), o)
+		for _, c := range [][2]string{{"duty", "key-or-3"}, {"another", "key-or-1"}, {"duty", ""}} {
+			if o, err := s.OrderByKey(t.Context(), c[0], c[1]); !errors.Is(err, alerts.ErrNotFound) {
+				t.Errorf("%q: %s, %v, want ErrNotFound", c, o.ID, err)
 			}
 		}
 	},

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"firewatch/alerts"
 )
 
 func testMigratingAtOnce(t dialectTest) {
@@ -71,6 +73,29 @@ func testSchemaMustFit(t dialectTest) {
 	_, err = conn{s.w, s.d}.exec(t.Context(), "DELETE FROM schema_migrations")
 	must(t, err)
 	refused(check, "run firewatch migrate")
+}
+
+func testKeysOfTheFirstSchema(t dialectTest) {
+	s := openStore(t, t.newURL(t))
+	ms, err := migrations()
+	must(t, err)
+	must(t, s.migrate(t.Context(), ms[:1]))
+	_, err = conn{s.w, s.d}.exec(t.Context(), `INSERT INTO orders (id, kind, level, text, drill, demo, alert, issuer, area,
+issued_ms, status, idempotency_key, content_hash) VALUES ('or-1', 'standby', 2, 'stand by', FALSE, FALSE, '', 'duty', '', 1, 'open', 'k', 'old')`)
+	must(t, err)
+	must(t, s.Migrate(t.Context()))
+	o := alerts.Order{
+		ID: "or-2", Kind: alerts.OrderStandby, Level: alerts.Severity(2), Text: "stand by", Issuer: "duty", Issued: t0,
+		IdempotencyKey: "k", Asked: "something",
+	}
+	saved, created, err := s.CreateOrder(t.Context(), o, []alerts.Delivery{{Team: "a"}}, nil)
+	if err != nil || created || saved.ID != "or-1" || saved.Asked != "" {
+		t.Errorf("the same again: %+v, %v, %v", saved, created, err)
+	}
+	o.Text = "muster"
+	if _, _, err := s.CreateOrder(t.Context(), o, nil, nil); !errors.Is(err, alerts.ErrConflict) {
+		t.Errorf("another order: %v, want ErrConflict", err)
+	}
 }
 
 func testBrokenMigration(t dialectTest) {

@@ -2,46 +2,35 @@ package sqlstore
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 
 	"firewatch/alerts"
 	contract "firewatch/firmware-contracts"
 )
 
 const orderCols = "id, kind, level, text, drill, demo, alert, issuer, area, lat, lon, issued_ms, answer_by_ms, " +
-	"status, completed_ms, idempotency_key, shortfalls"
+	"status, completed_ms, idempotency_key, asked, shortfalls"
 
 func scanOrder(r row) (o alerts.Order, err error) {
 	var key *string
 	err = r.Scan(&o.ID, &o.Kind, &o.Level, &o.Text, &o.Drill, &o.Demo, &o.Alert, &o.Issuer, &o.Area,
 		scanFloat{&o.Lat, &o.HasPlace}, scanFloat{&o.Lon, &o.HasPlace}, scanTime{&o.Issued}, scanTime{&o.AnswerBy},
-		&o.Status, scanTime{&o.Completed}, &key, scanJSON{&o.Shortfalls})
+		&o.Status, scanTime{&o.Completed}, &key, &o.Asked, scanJSON{&o.Shortfalls})
 	if key != nil {
 		o.IdempotencyKey = *key
 	}
 	return o, err
 }
 
-// contentHash tells whether a second request with the same key asks for the
-// same thing: kind, level, text, drill, alert and teams. Times, reasons and
-// shortfalls may differ, they depend on when it is asked.
-func contentHash(o *alerts.Order, ds []alerts.Delivery) (string, error) {
-	teams := make([]string, len(ds))
-	for i, d := range ds {
-		teams[i] = clean(string(d.Team))
+// sameOrder reports whether a second request with the key of the earlier order
+// asks for the same thing. What comes of targets, time and roster may differ.
+func sameOrder(earlier, o *alerts.Order) bool {
+	if earlier.Asked != "" && o.Asked != "" {
+		return earlier.Asked == clean(o.Asked)
 	}
-	slices.Sort(teams)
-	b, err := json.Marshal([]any{o.Kind, o.Level, clean(o.Text), o.Drill, o.Alert, teams})
-	if err != nil {
-		return "", fmt.Errorf("hashing order: %w", err)
-	}
-	sum := sha256.Sum256(b)
-	return hex.EncodeToString(sum[:]), nil
+	return earlier.Kind == o.Kind && earlier.Level == o.Level && earlier.Text == clean(o.Text) &&
+		earlier.Drill == o.Drill && earlier.Alert == clean(o.Alert)
 }
 
 // CreateOrder implements alerts.OrderStore. An order without a key is always
@@ -50,16 +39,12 @@ func contentHash(o *alerts.Order, ds []alerts.Delivery) (string, error) {
 // alert's order.
 func (s *Store) CreateOrder(ctx context.Context, o alerts.Order, ds []alerts.Delivery, evs []alerts.Event) (saved alerts.Order, created bool, err error) {
 	err = s.write(ctx, func(c conn) error {
-		hash, err := contentHash(&o, ds)
-		if err != nil {
-			return err
-		}
-		n, err := insertOrder(ctx, c, &o, hash)
+		n, err := insertOrder(ctx, c, &o)
 		if err != nil {
 			return err
 		}
 		if n == 0 {
-			saved, err = earlierOrder(ctx, c, &o, hash)
+			saved, err = earlierOrder(ctx, c, &o)
 			return err
 		}
 		if err := insertDeliveries(ctx, c, &o, ds); err != nil {
@@ -88,7 +73,7 @@ func (s *Store) CreateOrder(ctx context.Context, o alerts.Order, ds []alerts.Del
 
 // insertOrder changes no row when the key or the id is taken. On PostgreSQL it
 // waits for another transaction that is about to take it.
-func insertOrder(ctx context.Context, c conn, o *alerts.Order, hash string) (int64, error) {
+func insertOrder(ctx context.Context, c conn, o *alerts.Order) (int64, error) {
 	if o.ID == "" {
 		return 0, errors.New("it has no id")
 	}
@@ -105,37 +90,31 @@ func insertOrder(ctx context.Context, c conn, o *alerts.Order, hash string) (int
 		key = o.IdempotencyKey
 	}
 	lat, lon := place(o.Lat, o.Lon, o.HasPlace)
-	return insertRows(ctx, c, "INSERT INTO orders ("+orderCols+", content_hash) VALUES ", " ON CONFLICT DO NOTHING", [][]any{{
+	return insertRows(ctx, c, "INSERT INTO orders ("+orderCols+") VALUES ", " ON CONFLICT DO NOTHING", [][]any{{
 		o.ID, o.Kind, o.Level, o.Text, o.Drill, o.Demo, o.Alert, o.Issuer, o.Area, lat, lon, o.Issued, o.AnswerBy,
-		status, o.Completed, key, shortfalls, hash,
+		status, o.Completed, key, o.Asked, shortfalls,
 	}})
 }
 
+// byKey is the order for which the issuer used the key.
+func byKey(ctx context.Context, c conn, issuer, key string) (alerts.Order, error) {
+	return queryOne(ctx, c, scanOrder, "SELECT "+orderCols+" FROM orders WHERE issuer = ? AND idempotency_key = ?", issuer, key)
+}
+
 // earlierOrder is the order for which the issuer used the key before.
-func earlierOrder(ctx context.Context, c conn, o *alerts.Order, hash string) (alerts.Order, error) {
-	var earlierHash string
-	earlier, err := queryOne(ctx, c, func(r row) (alerts.Order, error) {
-		return scanOrder(hashedRow{r, &earlierHash})
-	}, "SELECT "+orderCols+", content_hash FROM orders WHERE issuer = ? AND idempotency_key = ?", o.Issuer, o.IdempotencyKey)
+func earlierOrder(ctx context.Context, c conn, o *alerts.Order) (alerts.Order, error) {
+	earlier, err := byKey(ctx, c, o.Issuer, o.IdempotencyKey)
 	switch {
 	case errors.Is(err, alerts.ErrNotFound):
 		return alerts.Order{}, fmt.Errorf("the id is taken: %w", alerts.ErrConflict)
 	case err != nil:
 		return alerts.Order{}, err
-	case earlierHash != hash:
+	case !sameOrder(&earlier, o):
 		return alerts.Order{}, fmt.Errorf("idempotency key %q of %s was used for another order, %s: %w",
 			o.IdempotencyKey, o.Issuer, earlier.ID, alerts.ErrConflict)
 	}
 	return earlier, nil
 }
-
-// hashedRow is a row of orderCols with content_hash behind.
-type hashedRow struct {
-	row
-	hash *string
-}
-
-func (r hashedRow) Scan(dest ...any) error { return r.row.Scan(append(dest, r.hash)...) }
 
 func insertDeliveries(ctx context.Context, c conn, o *alerts.Order, ds []alerts.Delivery) error {
 	if len(ds) == 0 {
@@ -179,6 +158,12 @@ func insertDeliveries(ctx context.Context, c conn, o *alerts.Order, ds []alerts.
 func (s *Store) Order(ctx context.Context, id string) (alerts.Order, error) {
 	o, err := queryOne(ctx, s.read(), scanOrder, "SELECT "+orderCols+" FROM orders WHERE id = ?", id)
 	return o, doing("reading order", notFound("order", id, err))
+}
+
+// OrderByKey implements alerts.OrderStore.
+func (s *Store) OrderByKey(ctx context.Context, issuer, key string) (alerts.Order, error) {
+	o, err := byKey(ctx, s.read(), issuer, key)
+	return o, doing("reading order by key", notFound("order with idempotency key", key, err))
 }
 
 // Orders implements alerts.OrderStore. Newest is by the time issued, then by

@@ -34,6 +34,7 @@ var dialectTests = map[string]func(dialectTest){
 	},
 	"MigratingAtOnceIsDoneOnce":             testMigratingAtOnce,
 	"SchemaMustFit":                         testSchemaMustFit,
+	"OrdersOfTheFirstSchemaKeepTheirKeys":   testKeysOfTheFirstSchema,
 	"BrokenMigrationLeavesNothing":          testBrokenMigration,
 	"RosterErrorsNameTheRow":                testRosterErrors,
 	"VanishedAreaStillFindsItsHistory":      testVanishedArea,

@@ -2,6 +2,9 @@ package v1
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -39,6 +42,21 @@ func (a *API) createOrder(c *gin.Context, s scope) error {
 	if err != nil {
 		return err
 	}
+	asked, err := askedFor(req, text)
+	if err != nil {
+		return err
+	}
+	// First of all: the roster may have changed since, and what was asked then
+	// may not even be possible now.
+	earlier, err := a.Orders.OrderByKey(ctx, s.user.Username, key)
+	switch {
+	case err == nil && earlier.Asked != "" && earlier.Asked != asked:
+		return errKeyTaken(fmt.Errorf("order %s: %w", earlier.ID, alerts.ErrConflict))
+	case err == nil && earlier.Asked == asked:
+		return a.showGiven(c, s, earlier)
+	case err != nil && !errors.Is(err, alerts.ErrNotFound):
+		return fmt.Errorf("looking for an earlier order: %w", err)
+	}
 	targets, err := resolve(s, req.Targets)
 	if err != nil {
 		return err
@@ -47,7 +65,7 @@ func (a *API) createOrder(c *gin.Context, s scope) error {
 	o := alerts.Order{
 		ID: alerts.NewID("or", now), Kind: alerts.OrderKind(req.Kind), Level: level, Text: text, Drill: req.Drill,
 		Demo: s.roster.demo, Issuer: s.user.Username, Issued: now, AnswerBy: a.Policy.AnswerBy(level, now),
-		Status: alerts.OrderOpen, IdempotencyKey: key,
+		Status: alerts.OrderOpen, IdempotencyKey: key, Asked: asked,
 	}
 	if err := a.because(ctx, s, &o, req.Alert); err != nil {
 		return err
@@ -69,27 +87,54 @@ func (a *API) createOrder(c *gin.Context, s scope) error {
 	}
 	saved, created, err := a.Orders.CreateOrder(ctx, o, ds, evs)
 	if errors.Is(err, alerts.ErrConflict) {
-		return &Error{Code: CodeConflict, Detail: "此 Idempotency-Key 已用于另一道命令", Cause: err}
+		return errKeyTaken(err)
 	} else if err != nil {
 		return fmt.Errorf("creating an order: %w", err)
 	}
-	status := http.StatusOK
-	if created {
-		status = http.StatusCreated
-		a.audit(ctx, s.user.Username, "order.create", saved.ID,
-			fmt.Sprintf("%s %s, %d teams, drill %v", saved.Kind, saved.Level, len(ds), saved.Drill))
-		a.Nudge()
-		a.Hub.Nudge()
-	} else if ds, err = a.Orders.Deliveries(ctx, saved.ID); err != nil {
+	if !created {
+		return a.showGiven(c, s, saved)
+	}
+	a.audit(ctx, s.user.Username, "order.create", saved.ID,
+		fmt.Sprintf("%s %s, %d teams, drill %v", saved.Kind, saved.Level, len(ds), saved.Drill))
+	a.Nudge()
+	a.Hub.Nudge()
+	return a.writeOrder(c, s, http.StatusCreated, saved, ds)
+}
+
+// showGiven answers with the order that the key gave before.
+func (a *API) showGiven(c *gin.Context, s scope, o alerts.Order) error {
+	ds, err := a.Orders.Deliveries(c.Request.Context(), o.ID)
+	if err != nil {
 		return fmt.Errorf("listing deliveries: %w", err)
 	}
-	out, err := a.render(ctx, s, saved, s.deliveries(ds))
+	return a.writeOrder(c, s, http.StatusOK, o, ds)
+}
+
+func (a *API) writeOrder(c *gin.Context, s scope, status int, o alerts.Order, ds []alerts.Delivery) error {
+	out, err := a.render(c.Request.Context(), s, o, s.deliveries(ds))
 	if err != nil {
 		return err
 	}
-	c.Header("Location", Prefix+"/orders/"+saved.ID)
+	c.Header("Location", Prefix+"/orders/"+o.ID)
 	WriteJSON(c, status, out)
 	return nil
+}
+
+func errKeyTaken(cause error) error {
+	return &Error{Code: CodeConflict, Detail: "此 Idempotency-Key 已用于另一道命令", Cause: cause}
+}
+
+// askedFor stands for the request as it was asked, whatever teams come of its
+// targets. The order of targets, and naming one twice, makes no difference.
+func askedFor(req OrderRequest, text string) (string, error) {
+	sorted := func(in []string) []string { return slices.Compact(slices.Sorted(slices.Values(in))) }
+	t := req.Targets
+	b, err := json.Marshal([]any{req.Kind, req.Level, text, req.Drill, req.Alert, sorted(t.Areas), sorted(t.Teams), sorted(t.Kinds)})
+	if err != nil {
+		return "", fmt.Errorf("encoding what was asked: %w", err)
+	}
+	sum := sha256.Sum256(b)
+	return hex.EncodeToString(sum[:]), nil
 }
 
 // checkOrder says what is wrong with the words of an order.

@@ -34,7 +34,7 @@ func (s *Store) CreateOrder(ctx context.Context, o alerts.Order, ds []alerts.Del
 	if o.IdempotencyKey != "" {
 		for _, old := range s.orders {
 			if old.Issuer == o.Issuer && old.IdempotencyKey == o.IdempotencyKey {
-				if !s.same(old, o, ds) {
+				if !same(old, o) {
 					return alerts.Order{}, false, fmt.Errorf("idempotency key %q: %w", o.IdempotencyKey, alerts.ErrConflict)
 				}
 				return cloneOrder(old), false, nil
@@ -62,16 +62,11 @@ func (s *Store) CreateOrder(ctx context.Context, o alerts.Order, ds []alerts.Del
 }
 
 // same reports whether two requests with one key ask for the same thing.
-func (s *Store) same(old, o alerts.Order, ds []alerts.Delivery) bool {
-	teams := func(ds []alerts.Delivery) (ids []contract.TeamID) {
-		for _, d := range ds {
-			ids = append(ids, d.Team)
-		}
-		slices.Sort(ids)
-		return ids
+func same(old, o alerts.Order) bool {
+	if old.Asked != "" && o.Asked != "" {
+		return old.Asked == o.Asked
 	}
-	return old.Kind == o.Kind && old.Level == o.Level && old.Text == o.Text && old.Drill == o.Drill && old.Alert == o.Alert &&
-		slices.Equal(teams(s.of(old.ID)), teams(ds))
+	return old.Kind == o.Kind && old.Level == o.Level && old.Text == o.Text && old.Drill == o.Drill && old.Alert == o.Alert
 }
 
 // Order implements alerts.OrderStore.
@@ -86,6 +81,21 @@ func (s *Store) Order(ctx context.Context, id string) (alerts.Order, error) {
 		return alerts.Order{}, fmt.Errorf("order %q: %w", id, alerts.ErrNotFound)
 	}
 	return cloneOrder(o), nil
+}
+
+// OrderByKey implements alerts.OrderStore.
+func (s *Store) OrderByKey(ctx context.Context, issuer, key string) (alerts.Order, error) {
+	leave, err := s.enter(ctx)
+	if err != nil {
+		return alerts.Order{}, err
+	}
+	defer leave()
+	for _, o := range s.orders {
+		if key != "" && o.Issuer == issuer && o.IdempotencyKey == key {
+			return cloneOrder(o), nil
+		}
+	}
+	return alerts.Order{}, fmt.Errorf("order with idempotency key %q: %w", key, alerts.ErrNotFound)
 }
 
 // Orders implements alerts.OrderStore.
