@@ -143,8 +143,17 @@ func later(a, b time.Time) time.Time {
 
 // TakeAnswer applies the answer and says what goes on record with it: the
 // attempt and the event, or nothing when it is one that we have. The team's area
-// decides which offices hear of it; via is the bearer it came on.
+// decides which offices hear of it; via is the bearer it came on. A wrong clock
+// costs nobody the answer: a time that cannot be, or none, counts as that of
+// receipt, and the attempt says so.
 func TakeAnswer(d *Delivery, o Order, area string, a contract.Answer, onBehalf bool, via string) (DeliveryChange, bool, error) {
+	if doubt := doubtfulTime(o, a); doubt != "" {
+		via += "（" + doubt + "，按收到时间计）"
+		a.At = a.Received
+		if d.Answer == a.Receipt && d.AnswerNote == a.Reason && d.AnsweredBy == a.By && d.OnBehalf == onBehalf {
+			a.At = d.Answered // sent again, and not said again
+		}
+	}
 	changed, err := d.Apply(a, onBehalf)
 	if err != nil || !changed {
 		return DeliveryChange{}, false, err
@@ -163,6 +172,21 @@ func TakeAnswer(d *Delivery, o Order, area string, a contract.Answer, onBehalf b
 		Attempts: []Attempt{{Order: d.Order, Team: d.Team, Channel: ChannelAnswer, At: d.Updated, Try: d.Tries, Note: note}},
 		Events:   []Event{DeliveryEvent(d, o, area, d.Updated, "")},
 	}, true, nil
+}
+
+// doubtfulTime says why the answer cannot have been said when it says, or
+// nothing: nobody answers an order before it is given, and a clock may be a
+// little ahead. Times on the wire are whole milliseconds.
+func doubtfulTime(o Order, a contract.Answer) string {
+	switch {
+	case a.Received.IsZero():
+		return "" // there is no better time
+	case a.At.IsZero():
+		return "未报时间或时间不可信"
+	case a.At.Before(o.Issued.Truncate(time.Millisecond)) || a.At.After(a.Received.Add(contract.MaxAhead)):
+		return "所报时间有误"
+	}
+	return ""
 }
 
 // DeliveryEvent is the event of a changed delivery. A shortfall, when there is

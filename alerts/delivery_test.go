@@ -493,3 +493,45 @@ func TestPolicyValidate(t *testing.T) {
 		}
 	}
 }
+
+func TestAnAnswerWithAWrongClockCountsAsOfItsReceipt(t *testing.T) {
+	for name, tt := range map[string]struct {
+		at, want time.Time
+		doubt    string
+	}{
+		"right":             {at(2), at(2), ""},
+		"a little ahead":    {at(12), at(3), ""},
+		"at the issue":      {t0, t0, ""},
+		"before the order":  {t0.Add(-time.Second), at(3), "所报时间有误"},
+		"the last century":  {time.Unix(0, 0), at(3), "所报时间有误"},
+		"far ahead":         {at(13.1), at(3), "所报时间有误"},
+		"no believable one": {time.Time{}, at(3), "未报时间"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d, a := newDelivery(), say(contract.Accepted, 3)
+			a.At = tt.at
+			c, changed, err := TakeAnswer(&d, redOrder(), "130633", a, false, "MQTT")
+			if err != nil || !changed || len(c.Attempts) != 1 {
+				t.Fatalf("%+v, %v, %v", c, changed, err)
+			}
+			if !d.Answered.Equal(tt.want) || !d.Delivered.Equal(tt.want) || d.State != DeliveryAnswered {
+				t.Errorf("answered %s, delivered %s, want %s", d.Answered, d.Delivered, tt.want)
+			}
+			if note := c.Attempts[0].Note; strings.Contains(note, "按收到时间计") != (tt.doubt != "") || !strings.Contains(note, tt.doubt) {
+				t.Errorf("note %q", note)
+			}
+			if tt.doubt == "" {
+				return
+			}
+			a.Received = at(3.05) // the bearer brings it again
+			if _, changed, err := TakeAnswer(&d, redOrder(), "130633", a, false, "MQTT"); changed || err != nil || !d.Answered.Equal(tt.want) {
+				t.Errorf("again: changed %v, %v, answered %s", changed, err, d.Answered)
+			}
+			other := say(contract.InPosition, 10) // what the team says later stands
+			other.At = tt.at
+			if _, changed, err := TakeAnswer(&d, redOrder(), "130633", other, false, "MQTT"); !changed || err != nil || d.Answer != contract.InPosition {
+				t.Errorf("later: changed %v, %v, answer %s", changed, err, d.Answer)
+			}
+		})
+	}
+}
