@@ -36,7 +36,9 @@ func (d *ContractV1) Decode(dst []Entry, rejected []Rejection, m *Message) ([]En
 		a, err := contractv1.DecodeAnswer(t.Team, m.Payload, m.Received)
 		if err != nil {
 			reject("", err.Error(), m.Payload)
-			break
+			if f, ok := errors.AsType[contractv1.Fault](err); !ok || !f.Kept {
+				break
+			}
 		}
 		dst = append(dst, Entry{Answer: &a})
 	default:

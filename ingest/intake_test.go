@@ -147,6 +147,7 @@ func TestFaultyGoesToQuarantineAndIsAcknowledged(t *testing.T) {
 		{"bad device id", "fw/v1/trackers/tr 1/positions", string(fix(1)), 0, []contract.DeviceID{""}},
 		{"downlink", contract.DeviceOrders("tr-1"), "{}", 0, []contract.DeviceID{"tr-1"}},
 		{"answer", contract.TeamAnswers("yixian-1"), fmt.Sprintf(`{"t":%d,"order":"or-1","answer":"accepted","by":"王"}`, now), 1, nil},
+		{"answer without a clock", contract.TeamAnswers("yixian-1"), `{"t":0,"order":"or-1","answer":"accepted"}`, 1, []contract.DeviceID{""}},
 		{"bad answer", contract.TeamAnswers("yixian-1"), fmt.Sprintf(`{"t":%d,"order":"or-1","answer":"perhaps"}`, now), 0, []contract.DeviceID{""}},
 		{"too large", positionTopic("tr-1"), string(make([]byte, contract.MaxMessageBytes+1)), 0, []contract.DeviceID{"tr-1"}},
 	} {

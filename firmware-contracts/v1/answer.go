@@ -9,13 +9,19 @@ import (
 	contract "firewatch/firmware-contracts"
 )
 
-// DecodeAnswer reads what a team says about an order. The error is a Fault.
+// DecodeAnswer reads what a team says about an order. The error is a Fault. One
+// with Kept comes with the answer: nothing is wrong with it but its time, At is
+// zero, and it must be taken as of its receipt. A person's answer is not lost
+// for a terminal's clock.
 func DecodeAnswer(team contract.TeamID, payload []byte, received time.Time) (contract.Answer, error) {
 	a, faults := decodeAnswer(team, payload, received, nil)
-	if len(faults) > 0 {
-		return contract.Answer{}, faults[0]
+	switch {
+	case len(faults) == 0:
+		return a, nil
+	case faults[0].Kept:
+		return a, faults[0]
 	}
-	return a, nil
+	return contract.Answer{}, faults[0]
 }
 
 func decodeAnswer(team contract.TeamID, payload []byte, received time.Time, ignored func(int, string)) (contract.Answer, []Fault) {
@@ -50,8 +56,14 @@ func decodeAnswer(team contract.TeamID, payload []byte, received time.Time, igno
 	d.need(keyNameT, "the time of the answer is missing: milliseconds since 1970-01-01 UTC")
 	d.need("order", "the id of the order is missing")
 	d.need("answer", "the answer is missing: one of "+strings.Join(receipts, ", "))
-	if len(d.faults) == 0 && a.Receipt == contract.Rejected && a.Reason == "" {
+	if a.Receipt == contract.Rejected && a.Reason == "" && d.onlyTime() {
 		d.check("reason", RuleMissing, "a rejected order needs a reason")
+	}
+	if len(d.faults) > 0 && d.onlyTime() {
+		a.At = time.Time{}
+		for i := range d.faults {
+			d.faults[i].Kept = true
+		}
 	}
 	return a, d.faults
 }
@@ -185,6 +197,11 @@ func (d *document) check(name string, r Rule, reason string) {
 	if r != "" && !d.whole {
 		d.faults = append(d.faults, Fault{Index: -1, Field: d.prefix + name, Rule: r, Reason: reason, Raw: d.s.b})
 	}
+}
+
+// onlyTime reports whether nothing but the time is faulty, if anything is.
+func (d *document) onlyTime() bool {
+	return !d.whole && !slices.ContainsFunc(d.faults, func(f Fault) bool { return f.Field != keyNameT })
 }
 
 func (d *document) need(name, reason string) {

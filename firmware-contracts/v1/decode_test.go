@@ -1,6 +1,7 @@
 package contractv1
 
 import (
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -98,6 +99,7 @@ func TestFaultsAreOneLine(t *testing.T) {
 		{Index: 3, Field: "temp_c", Reason: "412 is outside -60..300 °C"}: "reading 3: temp_c: 412 is outside -60..300 °C",
 		{Index: -1, Reason: "the message is empty"}:                       "the message is empty",
 		{Index: 0, Field: "t", Reason: "no", Kept: true}:                  "reading 0: t: no (the alarm was taken as of its receipt)",
+		{Index: -1, Field: "t", Reason: "no", Kept: true}:                 "t: no (the answer was taken as of its receipt)",
 		{Index: 0, Field: "lat", Reason: "no", Kept: true}:                "reading 0: lat: no (the alarm was taken without it)",
 	} {
 		var err error = *f
@@ -182,6 +184,41 @@ func BenchmarkDecode(b *testing.B) {
 					rs, _ = Decode(rs[:0], topic, g.payload, goldenNow)
 				}
 			})
+		}
+	}
+}
+
+func TestAnswersAreNotLostForAClock(t *testing.T) {
+	for says, tt := range map[string]struct {
+		rule Rule
+		kept bool
+	}{
+		`{"t":1773475200000,"order":"or-1","answer":"accepted"}`:                   {},
+		`{"order":"or-1","answer":"accepted","by":"王"}`:                            {RuleMissing, true},
+		`{"t":null,"order":"or-1","answer":"accepted"}`:                            {RuleMissing, true},
+		`{"t":0,"order":"or-1","answer":"accepted"}`:                               {RuleTime, true},
+		`{"t":1773475800001,"order":"or-1","answer":"accepted"}`:                   {RuleTime, true},
+		`{"t":"now","order":"or-1","answer":"accepted"}`:                           {RuleType, true},
+		`{"t":1773475200000,"t":1773475200001,"order":"or-1","answer":"accepted"}`: {RuleDuplicate, true},
+		`{"t":0,"order":"or-1","answer":"rejected","reason":"车坏"}`:                 {RuleTime, true},
+		`{"t":0,"order":"or-1","answer":"rejected"}`:                               {RuleTime, false},
+		`{"t":0,"answer":"accepted"}`:                                              {RuleTime, false},
+		`{"t":0,"order":"or-1","answer":"perhaps"}`:                                {RuleTime, false},
+		`{"t":0,"order":"or-1","answer":"accepted"`:                                {RuleSyntax, false},
+	} {
+		a, err := DecodeAnswer("team-1", []byte(says), goldenNow)
+		if tt.rule == "" {
+			if err != nil || !a.At.Equal(goldenNow) {
+				t.Errorf("%s: %+v, %v", says, a, err)
+			}
+			continue
+		}
+		f, ok := errors.AsType[Fault](err)
+		if !ok || f.Rule != tt.rule || f.Kept != tt.kept {
+			t.Errorf("%s: fault %+v, want %+v", says, f, tt)
+		}
+		if taken := a.Order == "or-1" && a.Receipt.Answer() && a.At.IsZero() && a.Received.Equal(goldenNow); taken != tt.kept {
+			t.Errorf("%s: answer %+v", says, a)
 		}
 	}
 }

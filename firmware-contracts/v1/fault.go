@@ -32,7 +32,7 @@ type Fault struct { //nolint:errname // the word that the contract and its tools
 	Field  string // the key on the wire, or empty
 	Rule   Rule
 	Reason string // in English, without the index and the field
-	Kept   bool   // the reading carries an alarm and was taken all the same, without this field
+	Kept   bool   // the reading carries an alarm, or is a team's answer, and was taken all the same, without this field
 	Raw    []byte // the reading, or the document: a part of the payload, not a copy
 }
 
@@ -54,6 +54,8 @@ func (f Fault) String() string {
 	}
 	b.WriteString(f.Reason)
 	switch {
+	case f.Kept && f.Index < 0:
+		b.WriteString(" (the answer was taken as of its receipt)")
 	case f.Kept && f.Field == keyNameT:
 		b.WriteString(" (the alarm was taken as of its receipt)")
 	case f.Kept:
