@@ -117,7 +117,7 @@ func TestDevicesAreListedWithoutHistory(t *testing.T) {
 		{[]Check{{Name: "influxd", Reason: "killed"}, ok}, []Check{{Name: "influxd", Reason: "killed"}, ok}},
 	} {
 		e.setHealth(row.health...)
-		if parts := into[v1.Status](e.get("", "/status").want(200)).Parts; !slices.Equal(parts, row.want) {
+		if parts := into[v1.Status](e.get("yixian", "/status").want(200)).Parts; !slices.Equal(parts, row.want) {
 			t.Errorf("of %+v the status makes %+v, want %+v", row.health, parts, row.want)
 		}
 	}

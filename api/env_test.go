@@ -208,6 +208,7 @@ type request struct {
 	method  string
 	path    string // with query
 	as      string // account, empty for none
+	from    string // address and port of the peer; empty: one on another machine
 	body    string
 	headers map[string]string
 }
@@ -239,6 +240,9 @@ func (e *env) do(r request) response {
 	}
 	for k, v := range r.headers {
 		req.Header.Set(k, v)
+	}
+	if r.from != "" {
+		req.RemoteAddr = r.from
 	}
 	w := httptest.NewRecorder()
 	e.ServeHTTP(w, req)

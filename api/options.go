@@ -36,7 +36,7 @@ type Options struct {
 	// Policy sets the deadlines of answers.
 	Policy alerts.Policy
 	// Health tells how each part is; it must be quick. A reason goes out to
-	// anyone who may reach the server.
+	// offices and administrators, and to those who ask from this machine.
 	Health func(context.Context) []Check
 	// Nudge tells the dispatcher that there is work; nil: it finds out itself.
 	Nudge func()

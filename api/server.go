@@ -3,6 +3,8 @@ package api
 import (
 	"fmt"
 	"net/http"
+	"net/netip"
+	"strings"
 	"time"
 
 	"github.com/gin-gonic/gin"
@@ -20,6 +22,7 @@ type Server struct {
 	engine  *gin.Engine
 	hub     *stream.Hub
 	metrics *metrics
+	v1      *v1.API
 }
 
 // New checks the options and returns a server. Close it.
@@ -48,15 +51,16 @@ func New(o Options) (*Server, error) {
 	}
 	s.engine.Use(s.identify, s.record, s.recover, s.headers)
 
-	v1.New(v1.Deps{
+	s.v1 = v1.New(v1.Deps{
 		Roster: o.Roster, Accounts: o.Accounts, Alerts: o.Alerts, Orders: o.Orders, Warnings: o.Warnings, Events: o.Events, Audit: o.Audit,
 		History: o.History, Sessions: session.New(o.Accounts, o.Now), Hub: s.hub, Policy: o.Policy,
 		Health: o.Health, Nudge: o.Nudge, Now: o.Now, Secure: o.SecureCookies, Version: o.Version, Log: o.Log,
-	}).Register(s.engine)
+	})
+	s.v1.Register(s.engine)
 
 	s.engine.GET("/healthz", s.healthz)
 	s.engine.GET("/readyz", s.readyz)
-	s.engine.GET("/metrics", gin.WrapH(promhttp.HandlerFor(o.Gatherer, promhttp.HandlerOpts{
+	s.engine.GET("/metrics", s.insiders, gin.WrapH(promhttp.HandlerFor(o.Gatherer, promhttp.HandlerOpts{
 		ErrorLog: zap.NewStdLog(o.Log.Named("metrics")), MaxRequestsInFlight: 4, Timeout: 10 * time.Second,
 	})))
 	s.engine.NoRoute(s.fallback(newConsole(o.Console)))
@@ -94,11 +98,43 @@ func (s *Server) healthz(c *gin.Context) {
 	v1.WriteBytes(c, http.StatusOK, "application/json", []byte(`{"ok":true}`))
 }
 
+// seeTheLog stands for the reasons of parts to those who may not see them.
+const seeTheLog = "见日志 see the log"
+
+// local reports whether the request comes from this machine itself and not
+// through a proxy on it.
+func local(r *http.Request) bool {
+	for name := range r.Header {
+		switch name = http.CanonicalHeaderKey(name); {
+		case strings.HasPrefix(name, "X-Forwarded"), name == "Forwarded", name == "Via", name == "X-Real-Ip",
+			name == "X-Client-Ip", name == "True-Client-Ip", name == "Cf-Connecting-Ip":
+			return false
+		}
+	}
+	peer, err := netip.ParseAddrPort(r.RemoteAddr)
+	return err == nil && peer.Addr().Unmap().IsLoopback()
+}
+
+// insider reports whether the request may see how the system is inside.
+func (s *Server) insider(r *http.Request) bool { return local(r) || s.v1.OnDuty(r) }
+
+// insiders keeps others out.
+func (s *Server) insiders(c *gin.Context) {
+	if !s.insider(c.Request) {
+		v1.WriteError(c, &v1.Error{Code: v1.CodeForbidden, Detail: "只能在本机或以值班账号查看"})
+		return
+	}
+	c.Next()
+}
+
 // readyz says which parts work. It is 503 while one does not.
 func (s *Server) readyz(c *gin.Context) {
 	out := v1.Readiness{Ready: true, Parts: append([]Check{}, s.o.Health(c.Request.Context())...)}
 	for _, p := range out.Parts {
 		out.Ready = out.Ready && p.OK
+	}
+	if !s.insider(c.Request) {
+		out.Parts = v1.Mask(out.Parts, seeTheLog)
 	}
 	status := http.StatusOK
 	if !out.Ready {

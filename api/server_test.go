@@ -281,17 +281,18 @@ func TestLongAnswersAreCompressed(t *testing.T) {
 func TestHealthReadinessAndMetrics(t *testing.T) {
 	e := newEnv(t)
 	e.do(request{method: "GET", path: "/healthz"}).want(200)
-	if x := into[v1.Readiness](e.do(request{method: "GET", path: "/readyz"}).want(200)); !x.Ready || len(x.Parts) != 2 {
+	const here = "127.0.0.1:4711"
+	if x := into[v1.Readiness](e.do(request{method: "GET", path: "/readyz", from: here}).want(200)); !x.Ready || len(x.Parts) != 2 {
 		t.Errorf("readyz %+v", x)
 	}
 	e.setHealth(Check{Name: v1.PartStore, OK: true}, Check{Name: "broker", Reason: "connection refused"})
-	x := into[v1.Readiness](e.do(request{method: "GET", path: "/readyz"}).want(503))
+	x := into[v1.Readiness](e.do(request{method: "GET", path: "/readyz", from: here}).want(503))
 	if x.Ready || x.Parts[1].Reason != "connection refused" {
 		t.Errorf("readyz %+v", x)
 	}
 	e.get("yixian", "/devices/s-yixian")
 	e.do(request{method: "BREW", path: "/pot"})
-	got := e.do(request{method: "GET", path: "/metrics"}).want(200).Body.String()
+	got := e.do(request{method: "GET", path: "/metrics", from: here}).want(200).Body.String()
 	for _, line := range []string{
 		`firewatch_http_requests_total{method="GET",route="/api/v1/devices/:id",status="200"} 1`,
 		`firewatch_http_requests_total{method="other",route="other",status="405"} 1`,
@@ -300,6 +301,83 @@ func TestHealthReadinessAndMetrics(t *testing.T) {
 		if !strings.Contains(got, line) {
 			t.Errorf("no %s", line)
 		}
+	}
+}
+
+// TestInsideIsForInsiders: how the system is inside is for the machine itself
+// and for those on duty.
+func TestInsideIsForInsiders(t *testing.T) {
+	e := newEnv(t)
+	e.setHealth(Check{Name: v1.PartStore, OK: true}, Check{Name: "broker", Reason: "dial tcp 10.9.8.7:5432: refused"})
+	for _, row := range []struct {
+		as, from, header string
+		inside, duty     bool
+	}{
+		{"", "192.0.2.1:1234", "", false, false},
+		{"", "not an address", "", false, false},
+		{"", "127.0.0.1:1", "", true, false},
+		{"", "127.8.0.1:1", "", true, false},
+		{"", "[::1]:1", "", true, false},
+		{"", "[::ffff:127.0.0.1]:1", "", true, false},
+		{"", "192.0.2.1:1", "X-Forwarded-For", false, false},
+		{"", "127.0.0.1:1", "X-Forwarded-For", false, false},
+		{"", "127.0.0.1:1", "x-forwarded-host", false, false},
+		{"", "127.0.0.1:1", "Forwarded", false, false},
+		{"", "127.0.0.1:1", "X-Real-IP", false, false},
+		{"", "127.0.0.1:1", "Via", false, false},
+		{"nobody", "192.0.2.1:1", "", false, false},
+		{"team-yizhou", "192.0.2.1:1", "", false, false},
+		{"yixian", "192.0.2.1:1", "", true, true},
+		{"admin", "127.0.0.1:1", "X-Forwarded-For", true, true},
+	} {
+		r := request{method: "GET", as: row.as, from: row.from, headers: map[string]string{}}
+		if row.header != "" {
+			r.headers[row.header] = "127.0.0.1"
+		}
+		reason := func(path string) string {
+			r.path = path
+			got := e.do(r)
+			if path == "/readyz" {
+				return into[v1.Readiness](got.want(503)).Parts[1].Reason
+			}
+			return into[v1.Status](got.want(200)).Parts[1].Reason
+		}
+		if got := reason("/readyz"); strings.Contains(got, "10.9.8.7") != row.inside || !row.inside && got != "见日志 see the log" {
+			t.Errorf("%+v: /readyz gives %q", row, got)
+		}
+		if got := reason(v1.Prefix + "/status"); strings.Contains(got, "10.9.8.7") != row.duty || !row.duty && got != "" {
+			t.Errorf("%+v: /status gives %q", row, got)
+		}
+		r.path = "/metrics"
+		if got := e.do(r); row.inside && got.Code != 200 {
+			t.Errorf("%+v: /metrics: %d", row, got.Code)
+		} else if !row.inside {
+			got.problem(403, "forbidden")
+		}
+	}
+}
+
+// TestOfficeSeesWhyTheStoreIsAway although its session cannot be read then.
+func TestOfficeSeesWhyTheStoreIsAway(t *testing.T) {
+	e := newEnv(t)
+	status := func(as string) string {
+		t.Helper()
+		return into[v1.Status](e.get(as, "/status").want(200)).Parts[0].Reason
+	}
+	for _, as := range []string{"yixian", "laiyuan", "team-yizhou"} {
+		status(as)
+	}
+	e.do(request{method: "DELETE", path: v1.Prefix + "/sessions/current", as: "laiyuan"}).want(204)
+	e.store.Fail(errAway)
+	e.setHealth(Check{Name: v1.PartStore, Reason: "no answer"})
+	for as, want := range map[string]string{"yixian": "no answer", "laiyuan": "", "team-yizhou": "", "city": "", "": ""} {
+		if got := status(as); got != want {
+			t.Errorf("%q sees %q, want %q", as, got, want)
+		}
+	}
+	e.advance(2 * time.Hour)
+	if got := status("yixian"); got != "" {
+		t.Errorf("after the session's end it sees %q", got)
 	}
 }
 

@@ -71,6 +71,7 @@ type API struct {
 	latest *latestCache
 	names  *namesCache
 	cross  *http.CrossOriginProtection
+	onDuty *onDuty
 }
 
 // New returns version 1.
@@ -81,6 +82,7 @@ func New(d Deps) *API {
 		latest: &latestCache{history: d.History, now: d.Now, log: d.Log},
 		names:  &namesCache{store: d.Accounts, now: d.Now, log: d.Log},
 		cross:  http.NewCrossOriginProtection(),
+		onDuty: &onDuty{until: map[string]time.Time{}},
 	}
 }
 
@@ -205,6 +207,9 @@ func (a *API) showStatus(c *gin.Context, _ scope) error {
 	}
 	if why := a.latest.degraded(); why != "" {
 		s.Parts = blame(s.Parts, PartHistory, why, partHistoryServer)
+	}
+	if !a.OnDuty(c.Request) {
+		s.Parts = Mask(s.Parts, "")
 	}
 	if s.Parts == nil {
 		s.Parts = []Check{}

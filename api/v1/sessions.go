@@ -54,6 +54,7 @@ func (a *API) deleteSession(c *gin.Context, s scope) error {
 		return err
 	}
 	a.Hub.Drop(n.TokenHash)
+	a.onDuty.forget(n.TokenHash)
 	a.audit(c.Request.Context(), s.user.Username, "session.delete", s.user.Username, "")
 	a.setCookie(c, "", -1)
 	c.Status(http.StatusNoContent)

@@ -324,8 +324,8 @@ type Event struct {
 	Subject json.RawMessage `json:"subject"`
 }
 
-// Status answers GET /status: the parts of the system as they are, each with
-// its reason when it does not work.
+// Status answers GET /status: the parts of the system as they are, and for an
+// office or an administrator the reason of each that does not work.
 type Status struct {
 	Version string  `json:"version"`
 	Demo    bool    `json:"demo"` // show 演示
@@ -333,7 +333,7 @@ type Status struct {
 }
 
 // Readiness answers GET /readyz, outside of the version: 503 while a part does
-// not work.
+// not work. Reasons are for the machine itself and for offices.
 type Readiness struct {
 	Ready bool    `json:"ready"`
 	Parts []Check `json:"parts"`
