@@ -35,7 +35,25 @@ func (s *Server) identify(c *gin.Context) {
 	c.Next()
 }
 
-// record writes one line per request and counts it.
+// levelOf is how loud the line of a request is. Consoles read every few seconds,
+// so reading that works is for debugging; what changes something, or does not
+// work, is for everybody. A part that is away has said so itself.
+func levelOf(method, route string, status int) zapcore.Level {
+	switch {
+	case route == "/readyz": // 503 is its answer
+		return zapcore.DebugLevel
+	case status == http.StatusServiceUnavailable:
+		return zapcore.WarnLevel
+	case status >= http.StatusInternalServerError:
+		return zapcore.ErrorLevel
+	case status >= http.StatusBadRequest, method != http.MethodGet && method != http.MethodHead:
+		return zapcore.InfoLevel
+	}
+	return zapcore.DebugLevel
+}
+
+// record writes one line per request and counts it. The line has the path only:
+// no query, no header and no body, which may hold secrets.
 func (s *Server) record(c *gin.Context) {
 	begin := time.Now()
 	s.metrics.inFlight.Inc()
@@ -56,14 +74,7 @@ func (s *Server) record(c *gin.Context) {
 	if route != v1.Prefix+"/events" {
 		s.metrics.seconds.WithLabelValues(method, route).Observe(took.Seconds())
 	}
-	level := zapcore.DebugLevel
-	switch {
-	case status >= http.StatusInternalServerError && route != "/readyz":
-		level = zapcore.ErrorLevel
-	case strings.HasPrefix(route, v1.Prefix):
-		level = zapcore.InfoLevel
-	}
-	if line := s.o.Log.Check(level, "http request"); line != nil {
+	if line := s.o.Log.Check(levelOf(c.Request.Method, route, status), "http request"); line != nil {
 		path := c.Request.URL.Path
 		fields := []zap.Field{
 			zap.String("request_id", c.GetString(keyRequestID)), zap.String("method", method), zap.String("route", route),

@@ -5,6 +5,7 @@ import (
 	"compress/gzip"
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"io/fs"
 	"maps"
@@ -378,6 +379,52 @@ func TestOfficeSeesWhyTheStoreIsAway(t *testing.T) {
 	e.advance(2 * time.Hour)
 	if got := status("yixian"); got != "" {
 		t.Errorf("after the session's end it sees %q", got)
+	}
+}
+
+func TestAccessLogIsQuietAboutReading(t *testing.T) {
+	e := newEnv(t)
+	const secret = "s3cret-word"
+	line := func(r request) (zapcore.Level, map[string]any) {
+		t.Helper()
+		e.logs.TakeAll()
+		e.do(r)
+		lines := e.logs.FilterMessage("http request").All()
+		if len(lines) != 1 {
+			t.Fatalf("%s %s: %d lines, want 1", r.method, r.path, len(lines))
+		}
+		return lines[0].Level, lines[0].ContextMap()
+	}
+	for _, row := range []struct {
+		r    request
+		want zapcore.Level
+	}{
+		{request{method: "GET", path: v1.Prefix + "/alerts?area=130633", as: "yixian"}, zapcore.DebugLevel},
+		{request{method: "GET", path: v1.Prefix + "/status"}, zapcore.DebugLevel},
+		{request{method: "HEAD", path: "/"}, zapcore.DebugLevel},
+		{request{method: "GET", path: v1.Prefix + "/alerts?token=" + secret, as: "yixian"}, zapcore.InfoLevel}, // 400
+		{request{method: "GET", path: v1.Prefix + "/areas", headers: map[string]string{"Authorization": "Bearer " + secret}}, zapcore.InfoLevel},
+		{request{method: "GET", path: "/gone.js"}, zapcore.InfoLevel},
+		{request{method: "POST", path: v1.Prefix + "/sessions", body: `{"username":"yixian","password":"` + secret + `"}`}, zapcore.InfoLevel},
+		{request{method: "POST", path: v1.Prefix + "/alerts/al-yixian/acks", as: "yixian", body: `{"note":"` + secret + `"}`}, zapcore.InfoLevel},
+	} {
+		level, fields := line(row.r)
+		if level != row.want {
+			t.Errorf("%s %s: %s, want %s", row.r.method, row.r.path, level, row.want)
+		}
+		if text := fmt.Sprint(fields); strings.Contains(text, secret) || row.r.as != "" && strings.Contains(text, tokenFor(row.r.as)) {
+			t.Errorf("%s %s: the line tells a secret: %s", row.r.method, row.r.path, text)
+		}
+	}
+	e.store.Fail(errAway)
+	if level, _ := line(request{method: "GET", path: v1.Prefix + "/areas", as: "yixian"}); level != zapcore.ErrorLevel {
+		t.Errorf("a 500: %s, want error", level)
+	}
+	if level := levelOf("GET", "/api/v1/events", 503); level != zapcore.WarnLevel {
+		t.Errorf("a 503: %s, want warn", level)
+	}
+	if level := levelOf("GET", "/readyz", 503); level != zapcore.DebugLevel {
+		t.Errorf("a readiness that says no: %s, want debug", level)
 	}
 }
 
