@@ -75,13 +75,30 @@ func TestKillLosesNoAcknowledgedReading(t *testing.T) {
 			}
 			return false
 		})
+		// The teams of the newest order answer, and the kill comes right after.
+		var order orderView
+		city.must(t, http.StatusOK, "GET", "/orders/"+items[orderView](t, city, "/orders")[0].ID, nil, &order)
+		acknowledged := map[string]bool{}
+		for _, d := range order.Deliveries {
+			answer := fmt.Sprintf(`{"t":%d,"order":%q,"answer":"accepted"}`, time.Now().UnixMilli(), order.ID)
+			acknowledged[d.Team] = tryMosquittoPub(fw.MQTT, "team:"+d.Team, "fw/v1/teams/"+d.Team+"/answers", answer) == nil
+		}
 		fw.kill()
 		fw = spawn(t, args...)
 		city = login1(t, fw.HTTP, "city", testPassword)
+		eventually(t, "every acknowledged answer in the store", func() bool {
+			city.must(t, http.StatusOK, "GET", "/orders/"+order.ID, nil, &order)
+			for _, d := range order.Deliveries {
+				if acknowledged[d.Team] && d.State != "answered" {
+					return false
+				}
+			}
+			return len(order.Deliveries) > 0
+		})
 		for _, o := range items[orderView](t, city, "/orders") {
 			var full orderView
 			city.must(t, http.StatusOK, "GET", "/orders/"+o.ID, nil, &full)
-			if full.Tally.Total == 0 || len(full.Deliveries) != full.Tally.Total {
+			if full.Tally.Total == 0 || len(full.Deliveries) != full.Tally.Total || full.Tally.Sent != full.Tally.Total {
 				t.Errorf("after the kill order %s is half there: %+v", o.ID, full)
 			}
 		}
