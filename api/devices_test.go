@@ -65,6 +65,38 @@ func TestLivenessNeedsANewMeasurement(t *testing.T) {
 	}
 }
 
+// TestSilenceIsTheRules: the rule set may be another than the sample.
+func TestSilenceIsTheRules(t *testing.T) {
+	e := newEnv(t, func(o *Options) {
+		o.Silence = func(k contract.Kind) (factor float64, least time.Duration) {
+			if k == contract.Tracker {
+				return 1.5, time.Minute
+			}
+			return 2.5, 20 * time.Minute
+		}
+	})
+	for _, row := range []struct {
+		device, want string
+		age          time.Duration
+	}{
+		{"s-yixian", "late", 19 * time.Minute}, // silent by the sample
+		{"s-yixian", "silent", 21 * time.Minute},
+		{"t-yixian", "online", 80 * time.Second},
+		{"t-yixian", "silent", 100 * time.Second}, // online by the sample
+	} {
+		e.history.readings = []contract.Reading{
+			reading("s-yixian", contract.Environment, begin.Add(-row.age), contract.TempC, 20),
+			reading("t-yixian", contract.Position, begin.Add(-row.age), contract.Lat, 39),
+		}
+		e.advance(time.Second) // the last answer is good for so long
+		for id, d := range devices(t, e.get("yixian", "/devices")) {
+			if id == row.device && d.Liveness != row.want {
+				t.Errorf("%s after %s: %s, want %s", id, row.age, d.Liveness, row.want)
+			}
+		}
+	}
+}
+
 func TestLastIsAMeasurementBeforeAStatus(t *testing.T) {
 	e := newEnv(t)
 	pos := reading("t-yixian", contract.Position, begin.Add(-time.Minute), contract.Lat, 39.25)

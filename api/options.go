@@ -11,6 +11,7 @@ import (
 
 	"firewatch/alerts"
 	v1 "firewatch/api/v1"
+	contract "firewatch/firmware-contracts"
 	"firewatch/ingest"
 )
 
@@ -35,6 +36,10 @@ type Options struct {
 	Console fs.FS
 	// Policy sets the deadlines of answers.
 	Policy alerts.Policy
+	// Silence tells from when on a device of a kind is silent: after factor times
+	// its expected interval, and at least a time. It should say what the rule
+	// device_silent says; nil: v1.DefaultSilence.
+	Silence func(kind contract.Kind) (factor float64, least time.Duration)
 	// Health tells how each part is; it must be quick. A reason goes out to
 	// offices and administrators, and to those who ask from this machine.
 	Health func(context.Context) []Check
@@ -95,6 +100,9 @@ func (o *Options) check() error {
 	}
 	if o.EventPoll == 0 {
 		o.EventPoll = defaultEventPoll
+	}
+	if o.Silence == nil {
+		o.Silence = v1.DefaultSilence
 	}
 	if o.Nudge == nil {
 		o.Nudge = func() {}

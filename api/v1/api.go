@@ -56,6 +56,7 @@ type Deps struct {
 	Sessions *session.Service
 	Hub      *stream.Hub
 	Policy   alerts.Policy
+	Silence  Silence
 	Health   func(context.Context) []Check
 	Nudge    func()
 	Now      func() time.Time

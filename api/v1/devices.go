@@ -42,7 +42,7 @@ func (a *API) listDevices(c *gin.Context, s scope) error {
 	now := a.Now()
 	p := page(found, func(d alerts.Device) string { return string(d.ID) }, after, limit)
 	WriteJSON(c, http.StatusOK, List[Device]{
-		Items: convert(p.Items, func(d alerts.Device) Device { return toDevice(s.roster, d, l, now) }), Next: p.Next,
+		Items: convert(p.Items, func(d alerts.Device) Device { return toDevice(s.roster, d, l, a.Silence, now) }), Next: p.Next,
 	})
 	return nil
 }
@@ -57,10 +57,10 @@ func (a *API) newest(c *gin.Context) (*latest, error) {
 	return l, err
 }
 
-func toDevice(r *roster, d alerts.Device, l *latest, now time.Time) Device {
+func toDevice(r *roster, d alerts.Device, l *latest, silence Silence, now time.Time) Device {
 	out := Device{
 		ID: string(d.ID), Kind: d.Kind.String(), Area: d.Area, AreaName: r.areaName(d.Area), Name: d.Name,
-		ExpectS: d.Expect.Seconds(), Disabled: d.Disabled, Liveness: l.liveness(d, now),
+		ExpectS: d.Expect.Seconds(), Disabled: d.Disabled, Liveness: l.liveness(d, silence, now),
 	}
 	out.Lat, out.Lon = place(d.Lat, d.Lon, d.Lat != 0 || d.Lon != 0)
 	if last := l.main[d.ID]; last != nil {
@@ -95,7 +95,7 @@ func (a *API) showDevice(c *gin.Context, s scope) error {
 	if err != nil {
 		return err
 	}
-	WriteJSON(c, http.StatusOK, toDevice(s.roster, d, l, a.Now()))
+	WriteJSON(c, http.StatusOK, toDevice(s.roster, d, l, a.Silence, a.Now()))
 	return nil
 }
 

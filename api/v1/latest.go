@@ -167,20 +167,29 @@ func historyFault(err error) string {
 	return "not answering"
 }
 
-// When a device is late and when it is silent: in expected intervals, and at
-// least a time, so that one lost message is no silence. The second pair follows
-// the sample rule device_silent.
+// When a device is late: in expected intervals, and at least a time, so that one
+// lost message is no silence.
 const (
-	lateFactor, lateMin                   = 2, 2 * time.Minute
-	trackerSilentFactor, trackerSilentMin = 4, 10 * time.Minute
-	sensorSilentFactor, sensorSilentMin   = 3, 5 * time.Minute
+	lateFactor, lateMin = 2, 2 * time.Minute
 	// unexpectedFor is how long a device that nobody expects counts as online.
 	unexpectedFor = 30 * time.Minute
 )
 
+// Silence tells when a device of a kind is silent: after so many of its expected
+// intervals, and at least a time.
+type Silence func(contract.Kind) (factor float64, least time.Duration)
+
+// DefaultSilence follows the sample rule device_silent.
+func DefaultSilence(k contract.Kind) (factor float64, least time.Duration) {
+	if k == contract.Sensor {
+		return 3, 5 * time.Minute
+	}
+	return 4, 10 * time.Minute
+}
+
 // liveness says whether a device lives. Only a new measurement of its own proves
 // life: not the arrival of old ones, and not what the broker says in its name.
-func (l *latest) liveness(d alerts.Device, now time.Time) string {
+func (l *latest) liveness(d alerts.Device, silence Silence, now time.Time) string {
 	if l.why != "" {
 		return "unknown"
 	}
@@ -200,10 +209,8 @@ func (l *latest) liveness(d alerts.Device, now time.Time) string {
 			proof = t
 		}
 	}
-	silent := max(trackerSilentFactor*d.Expect, trackerSilentMin)
-	if d.Kind == contract.Sensor {
-		silent = max(sensorSilentFactor*d.Expect, sensorSilentMin)
-	}
+	factor, least := silence(d.Kind)
+	silent := max(time.Duration(factor*float64(d.Expect)), least)
 	age := now.Sub(proof)
 	switch {
 	case proof.IsZero() && l.status[d.ID] == nil:
@@ -212,7 +219,7 @@ func (l *latest) liveness(d alerts.Device, now time.Time) string {
 		return "online"
 	case d.Expect <= 0:
 		return "unknown"
-	case age <= max(lateFactor*d.Expect, lateMin):
+	case age <= min(max(lateFactor*d.Expect, lateMin), silent): // a strict rule leaves no time to be late
 		return "online"
 	case age <= silent:
 		return "late"
