@@ -127,10 +127,10 @@ func TestDevicesAreListedWithoutHistory(t *testing.T) {
 	e := newEnv(t)
 	e.history.readings = []contract.Reading{reading("s-yixian", contract.Environment, begin, contract.TempC, 20)}
 	e.history.fail(errAway)
-	for _, path := range []string{"/devices", "/devices?seen=true"} {
+	for path, n := range map[string]int{"/devices": 3, "/devices?seen=true": 2} { // nobody expects t-off
 		r := e.get("yixian", path)
 		ds := devices(t, r)
-		if len(ds) != 3 || ds["s-yixian"].Liveness != "unknown" || ds["s-yixian"].Last != nil {
+		if len(ds) != n || ds["s-yixian"].Liveness != "unknown" || ds["s-yixian"].Last != nil {
 			t.Errorf("%s: %+v", path, ds)
 		}
 		if got := r.Header().Get(v1.DegradedHeader); got != "history: not answering" {
@@ -163,6 +163,15 @@ func TestDevicesAreListedWithoutHistory(t *testing.T) {
 	r := e.get("yixian", "/devices")
 	if devices(t, r)["s-yixian"].Liveness != "online" || r.Header().Get(v1.DegradedHeader) != "" {
 		t.Error("still degraded after the history came back")
+	}
+	// What was seen once is not forgotten when the history goes away.
+	e.history.readings = []contract.Reading{reading("t-off", contract.Position, begin.Add(-3*time.Hour), contract.Lat, 39)}
+	for _, fault := range []error{nil, errAway, errAway} {
+		e.history.fail(fault)
+		e.advance(time.Second)
+		if _, listed := devices(t, e.get("yixian", "/devices?seen=true"))["t-off"]; !listed {
+			t.Errorf("with the history's %v a device that was seen is not listed", fault)
+		}
 	}
 }
 

@@ -117,7 +117,7 @@ func (a *API) serve(roles []alerts.Role, h handler) gin.HandlerFunc {
 			_ = c.Error(err) // for the log; nobody is left to tell
 			c.Abort()
 		default:
-			WriteError(c, a.explain(ctx, err))
+			WriteError(c, err)
 		}
 	}
 }
@@ -168,23 +168,6 @@ func tokenOf(r *http.Request) (token string, cookie bool) {
 		return k.Value, true
 	}
 	return "", false
-}
-
-// explain turns an unknown error into "unavailable" with the reason while the
-// store is known to be away; otherwise it stays internal.
-func (a *API) explain(ctx context.Context, err error) error {
-	e := AsError(err)
-	if e.Code != CodeInternal {
-		return e
-	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
-	defer cancel()
-	for _, p := range a.Health(ctx) {
-		if p.Name == PartStore && !p.OK {
-			return &Error{Code: CodeUnavailable, Detail: "数据库不可用：" + p.Reason, After: 5 * time.Second, Cause: err}
-		}
-	}
-	return e
 }
 
 // audit puts on record who did what. What was done stays done when the record

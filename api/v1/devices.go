@@ -35,7 +35,7 @@ func (a *API) listDevices(c *gin.Context, s scope) error {
 	var found []alerts.Device
 	for _, d := range s.roster.devices {
 		if (kind == "" || d.Kind.String() == kind) && (area == "" || s.roster.areas.Within(d.Area, area)) && s.area(d.Area) &&
-			(!seen || l.why != "" || l.main[d.ID] != nil || l.status[d.ID] != nil) {
+			(!seen || l.seen[d.ID] || l.why != "" && d.Expect > 0) {
 			found = append(found, d)
 		}
 	}

@@ -27,7 +27,9 @@ const (
 // never changed. When the history did not answer, why says so in words for
 // people and the maps are empty: unknown is not silent, and not alive either.
 type latest struct {
-	asked      time.Time
+	asked time.Time
+	// seen is the devices that had ever reported when the history last answered.
+	seen       map[contract.DeviceID]bool
 	main       map[contract.DeviceID]*contract.Reading // position of a tracker, environment of a sensor
 	status     map[contract.DeviceID]*contract.Reading
 	quarantine map[contract.DeviceID]ingest.QuarantineCount
@@ -61,6 +63,9 @@ func (c *latestCache) get(ctx context.Context) (*latest, error) {
 		}
 		l.asked = c.now()
 		c.mu.Lock()
+		if err != nil && c.last != nil {
+			l.seen = c.last.seen
+		}
 		changed := c.last == nil && l.why != "" || c.last != nil && c.last.why != l.why
 		c.last = l
 		c.mu.Unlock()
@@ -106,6 +111,7 @@ func (c *latestCache) degraded() string {
 // for historyFault.
 func (c *latestCache) ask(ctx context.Context) (*latest, error) {
 	l := &latest{
+		seen: map[contract.DeviceID]bool{},
 		main: map[contract.DeviceID]*contract.Reading{}, status: map[contract.DeviceID]*contract.Reading{},
 		quarantine: map[contract.DeviceID]ingest.QuarantineCount{},
 	}
@@ -134,6 +140,7 @@ func (c *latestCache) ask(ctx context.Context) (*latest, error) {
 	for _, k := range classes {
 		for i := range k.found {
 			r := &k.found[i]
+			l.seen[r.Device] = true
 			if old := k.into[r.Device]; old == nil || old.Measured.Before(r.Measured) {
 				k.into[r.Device] = r
 			}

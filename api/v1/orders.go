@@ -185,12 +185,8 @@ func (a *API) createAnswer(c *gin.Context, s scope) error {
 	if !own {
 		via = "值班室"
 	}
-	doubtful := !spoken.IsZero() && !credible(spoken, o.Issued, now)
-	if spoken.IsZero() || doubtful {
+	if spoken.IsZero() {
 		spoken = now
-	}
-	if doubtful {
-		via += "（所报时间有误，按收到时间计）"
 	}
 	said := contract.Answer{
 		Team: team, Order: o.ID, Receipt: contract.Receipt(req.Answer), Reason: strings.TrimSpace(req.Reason),
@@ -199,9 +195,6 @@ func (a *API) createAnswer(c *gin.Context, s scope) error {
 	changed := false
 	d, err := a.Orders.UpdateDelivery(ctx, o.ID, team,
 		func(d *alerts.Delivery, o alerts.Order) (change alerts.DeliveryChange, err error) {
-			if doubtful && d.Answer == said.Receipt && d.AnswerNote == said.Reason && d.AnsweredBy == said.By {
-				said.At = d.Answered // sent again, and not said again
-			}
 			change, changed, err = alerts.TakeAnswer(d, o, s.roster.team[team].Area, said, !own, via)
 			return change, err
 		})
@@ -223,13 +216,6 @@ func (a *API) createAnswer(c *gin.Context, s scope) error {
 	}
 	WriteJSON(c, http.StatusOK, toDelivery(s.roster, o, d, a.Now()))
 	return nil
-}
-
-// credible reports whether an answer to an order can have been said at the time:
-// nobody answers an order before it is given, and a clock may be a little ahead.
-// A phone with a wrong clock must still be able to answer.
-func credible(said, issued, now time.Time) bool {
-	return !said.Before(issued) && !said.After(now.Add(contract.MaxAhead))
 }
 
 // checkAnswer says for which team an answer is and when it was said (zero: not

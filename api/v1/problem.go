@@ -125,6 +125,8 @@ func AsError(err error) *Error {
 		return &Error{Code: CodeNotFound, Cause: err}
 	case errors.Is(err, alerts.ErrConflict):
 		return &Error{Code: CodeConflict, Cause: err}
+	case errors.Is(err, alerts.ErrUnavailable):
+		return &Error{Code: CodeUnavailable, Detail: "数据库暂不可用，请稍后再试", After: 5 * time.Second, Cause: err}
 	case errors.Is(err, context.DeadlineExceeded):
 		return &Error{Code: CodeUnavailable, Detail: "没有及时完成", After: 2 * time.Second, Cause: err}
 	default:

@@ -23,6 +23,7 @@ func TestEveryErrorHasOneStatus(t *testing.T) {
 	}{
 		{wrap(alerts.ErrNotFound), 404, "not_found"},
 		{wrap(alerts.ErrConflict), 409, "conflict"},
+		{wrap(alerts.ErrUnavailable), 503, "unavailable"},
 		{wrap(session.ErrCredentials), 401, "unauthenticated"},
 		{wrap(session.ErrNoSession), 401, "unauthenticated"},
 		{wrap(&session.ThrottledError{}), 429, "rate_limited"},

@@ -161,7 +161,8 @@ export function createClient(options: ClientOptions = {}) {
       })
       text = await response.text()
     } catch (cause) {
-      throw new ApiError(0, 'network', cause instanceof Error ? cause.message : String(cause))
+      const slow = cause instanceof DOMException && cause.name === 'TimeoutError'
+      throw new ApiError(0, 'network', slow ? '服务器没有回应 no answer' : '没有连接 no connection')
     }
     clock.hear(response.headers.get('Date'), asked, Date.now())
     if (!response.ok) {

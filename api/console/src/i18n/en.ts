@@ -33,7 +33,7 @@ const en: typeof zh = {
     measures: 'Measures', to: 'to', areas: 'Areas in force', relay: 'Issued by the weather service; relayed only',
   },
   bar: {
-    live: 'Live', connecting: 'Live: reconnecting', down: 'Live: broken', parts: 'Parts', partsUnknown: 'Parts: unknown',
+    live: 'Live', connecting: 'Live: reconnecting', down: 'Live: broken', parts: 'Parts', partsUnknown: 'Parts: unknown', rest: 'the other {n} work',
     notReady: 'not ready', version: 'Version', asOf: 'Data as of {t}', stale: 'Data is stale',
   },
   part: {

@@ -31,7 +31,7 @@ export default {
     measures: '防御措施', to: '至', areas: '生效区域', relay: '由气象部门发布，本系统只转发',
   },
   bar: {
-    live: '实时', connecting: '实时重连中', down: '实时中断', parts: '部件', partsUnknown: '部件状态未知',
+    live: '实时', connecting: '实时重连中', down: '实时中断', parts: '部件', partsUnknown: '部件状态未知', rest: '其余 {n} 项正常',
     notReady: '未就绪', version: '版本', asOf: '数据截至 {t}', stale: '数据陈旧',
   },
   part: {

@@ -43,6 +43,10 @@ export function useEvents(url: string): Events {
         state.value = 'connecting'
       }
     }
+    // What came before cannot be given any more.
+    source.addEventListener('reset', () => {
+      for (const l of openers) l()
+    })
     for (const type of types) {
       source.addEventListener(type, (message) => {
         let event: ServerEvent

@@ -11,8 +11,8 @@ export interface Poll {
 
 /**
  * usePoll asks at once and then every so often, never twice at a time. A slow
- * answer stretches the pause, so that a large fleet does not drown the server;
- * a hidden page asks six times less.
+ * answer stretches the pause up to three times, so that a large fleet does not
+ * drown the server; a hidden page asks six times less.
  */
 export function usePoll(everyMs: number, ask: () => Promise<void>): Poll {
   const at = ref(0)
@@ -33,7 +33,7 @@ export function usePoll(everyMs: number, ask: () => Promise<void>): Poll {
       error.value = cause instanceof Error ? cause.message : String(cause)
     }
     const took = performance.now() - begun
-    const pause = Math.max(everyMs, took * 5) * (document.hidden ? 6 : 1)
+    const pause = Math.max(everyMs, Math.min(took * 5, everyMs * 3)) * (document.hidden ? 6 : 1)
     if (!stopped) timer = window.setTimeout(() => void refresh(), pause)
   }
 
