@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"firewatch/alerts"
+	contract "firewatch/firmware-contracts"
 )
 
 func TestShippedRulesAreValid(t *testing.T) {
@@ -96,4 +97,31 @@ func FuzzParseRules(f *testing.F) {
 			t.Error("accepted without a rule")
 		}
 	})
+}
+
+func TestSilenceIsThatOfTheRule(t *testing.T) {
+	set, err := alerts.ParseRules(alerts.DefaultRules())
+	if err != nil {
+		t.Fatal(err)
+	}
+	own := alerts.RuleSet{Rules: []alerts.Rule{{Type: alerts.DeviceSilent, Silent: &alerts.SilentRule{
+		Trackers: alerts.SilentKind{Factor: 6, Min: time.Hour}, Sensors: alerts.SilentKind{Factor: 2.5, Min: time.Minute},
+	}}}}
+	for name, tt := range map[string]struct {
+		set    alerts.RuleSet
+		kind   contract.Kind
+		factor float64
+		least  time.Duration
+	}{
+		"default tracker": {set, contract.Tracker, 4, 10 * time.Minute},
+		"default sensor":  {set, contract.Sensor, 3, 5 * time.Minute},
+		"no rule tracker": {alerts.RuleSet{}, contract.Tracker, 4, 10 * time.Minute},
+		"no rule sensor":  {alerts.RuleSet{}, contract.Sensor, 3, 5 * time.Minute},
+		"own tracker":     {own, contract.Tracker, 6, time.Hour},
+		"own sensor":      {own, contract.Sensor, 2.5, time.Minute},
+	} {
+		if factor, least := tt.set.Silence(tt.kind); factor != tt.factor || least != tt.least {
+			t.Errorf("%s: %v times, at least %s; want %v, %s", name, factor, least, tt.factor, tt.least)
+		}
+	}
 }

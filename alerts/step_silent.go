@@ -121,11 +121,35 @@ func (r *Rule) AliveUntil(st *SubjectState, ctx *Context) time.Time {
 	return aliveAt(st, ctx).Add(limit)
 }
 
-func (s *SilentRule) limit(d *Device) (time.Duration, Severity) {
-	k := s.Sensors
-	if d.Kind == contract.Tracker {
-		k = s.Trackers
+// kind holds the parameters for devices of the kind.
+func (s *SilentRule) kind(k contract.Kind) SilentKind {
+	if k == contract.Tracker {
+		return s.Trackers
 	}
+	return s.Sensors
+}
+
+// Silence is when a device of the kind counts as silent, so that lists and
+// alerts tell the same: after factor times its expected interval, and at
+// least that time. A set without a rule of type device_silent has the values of the default
+// rules.
+func (r RuleSet) Silence(kind contract.Kind) (factor float64, least time.Duration) {
+	found := &SilentRule{
+		Trackers: SilentKind{Factor: 4, Min: 10 * time.Minute},
+		Sensors:  SilentKind{Factor: 3, Min: 5 * time.Minute},
+	}
+	for i := range r.Rules {
+		if s := r.Rules[i].Silent; r.Rules[i].Type == DeviceSilent && s != nil {
+			found = s
+			break
+		}
+	}
+	k := found.kind(kind)
+	return k.Factor, k.Min
+}
+
+func (s *SilentRule) limit(d *Device) (time.Duration, Severity) {
+	k := s.kind(d.Kind)
 	return max(time.Duration(k.Factor*float64(d.Expect)), k.Min), k.Severity
 }
 
