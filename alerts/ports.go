@@ -12,6 +12,9 @@ import (
 var (
 	ErrNotFound = errors.New("not found")
 	ErrConflict = errors.New("conflict") // a unique name is taken, or an idempotency key was used for another order
+	// ErrUnavailable says that the store's database is away or takes no writes
+	// for now: the same call may work later.
+	ErrUnavailable = errors.New("store unavailable")
 )
 
 // RosterStore keeps areas, teams and devices.

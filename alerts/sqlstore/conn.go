@@ -23,7 +23,7 @@ func (s *Store) read() conn { return conn{on: s.r, d: s.d} }
 func (s *Store) write(ctx context.Context, f func(conn) error) error {
 	tx, err := s.w.BeginTx(ctx, s.d.txOptions())
 	if err != nil {
-		return fmt.Errorf("beginning transaction: %w", err)
+		return fmt.Errorf("beginning transaction: %w", wrap(s.d, err))
 	}
 	defer tx.Rollback() //nolint:errcheck // after Commit it has nothing to do
 	if err := f(conn{on: tx, d: s.d}); err != nil {
@@ -127,6 +127,9 @@ func wrap(d dialect, err error) error {
 	case noReferent:
 		return fmt.Errorf("%w: %w", alerts.ErrNotFound, err)
 	case noViolation:
+	}
+	if d.away(err) {
+		return fmt.Errorf("%w: %w", alerts.ErrUnavailable, err)
 	}
 	return err
 }

@@ -3,7 +3,10 @@ package sqlstore
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"errors"
+	"io"
+	"net"
 	"strconv"
 	"strings"
 	"time"
@@ -37,6 +40,9 @@ type dialect interface {
 	// hasTable reports whether the table is there.
 	hasTable(ctx context.Context, c conn, name string) (bool, error)
 	violation(err error) violation
+	// away reports whether the error says that the database is not there or takes
+	// no writes for now.
+	away(err error) bool
 	// clock is an expression for the present in milliseconds, and its arguments:
 	// the server's own clock where processes on several machines share it, else
 	// the given time.
@@ -79,6 +85,22 @@ func (sqliteDialect) violation(err error) violation {
 		return noReferent
 	}
 	return noViolation
+}
+
+func (sqliteDialect) away(err error) bool {
+	var e *sqlite.Error
+	return errors.As(err, &e) && sqliteAway(e.Code())
+}
+
+// sqliteAway goes by the low byte of a result code, which is the family of the
+// extended ones.
+func sqliteAway(code int) bool {
+	switch code & 0xff {
+	case sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL, // locked beyond the timeout
+		sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY:
+		return true
+	}
+	return false
 }
 
 func (sqliteDialect) clock(now time.Time) (expr string, args []any) { return "?", []any{now} }
@@ -149,6 +171,40 @@ func (postgresDialect) violation(err error) violation {
 		return noReferent
 	}
 	return noViolation
+}
+
+// away: the server answers with one of the codes below, or it does not answer. A
+// caller who gave up is not the server's fault.
+func (postgresDialect) away(err error) bool {
+	var (
+		said    *pgconn.PgError
+		connect *pgconn.ConnectError
+		network net.Error
+	)
+	switch {
+	case errors.Is(err, context.Canceled):
+		return false
+	case errors.As(err, &connect):
+		return true
+	case errors.As(err, &said):
+		return postgresAway(said.Code)
+	case errors.Is(err, context.DeadlineExceeded):
+		return false
+	}
+	return errors.As(err, &network) || errors.Is(err, driver.ErrBadConn) || errors.Is(err, sql.ErrConnDone) ||
+		errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed) || pgconn.SafeToRetry(err)
+}
+
+// postgresAway goes by the code, SQLSTATE.
+func postgresAway(code string) bool {
+	switch code {
+	case "25006", // read_only_sql_transaction: a standby
+		"25P03", "57P05", // a session that was ended for idling
+		"57P01", "57P02", "57P03", // shutdown, crash, starting up
+		"58030": // io_error
+		return true
+	}
+	return strings.HasPrefix(code, "08") || strings.HasPrefix(code, "53") // connection; disk, memory or connections used up
 }
 
 // clock_timestamp goes on within a transaction: who waited for another's lease

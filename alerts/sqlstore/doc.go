@@ -13,6 +13,9 @@
 // counter is the only one to write events until the commit; that makes event
 // ids rise in the order of commits, without gaps.
 //
+// An error of a database that is away, full, locked for long or read-only is
+// alerts.ErrUnavailable, by its code.
+//
 // A function handed to UpdateAlert or UpdateDelivery runs inside the
 // transaction and must not call the store: SQLite has one writer.
 package sqlstore

@@ -134,6 +134,19 @@ func start(ctx context.Context) (_ *Server, err error) {
 	return s, s.waitReady(ctx)
 }
 
+// Stop ends the server before the test does: its stores are away from then on.
+func (s *Server) Stop(tb testing.TB) {
+	tb.Helper()
+	if err := ignoreDone(s.cmd.Process.Signal(syscall.SIGQUIT)); err != nil {
+		tb.Fatalf("stopping PostgreSQL: %v", err)
+	}
+	select {
+	case <-s.ended:
+	case <-time.After(stopWait):
+		tb.Fatalf("PostgreSQL did not end within %s", stopWait)
+	}
+}
+
 // waitReady asks until the server answers.
 func (s *Server) waitReady(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, startWait)
