@@ -37,6 +37,10 @@ type Options struct {
 	LeaseTTL time.Duration // after which another may take over; default 15 s
 	Workers  int           // teams that are called at once; default 32
 	Timeout  time.Duration // of one call on one channel; default 10 s, less than Policy.Claim
+	// Retell is how often the retainers are told anew the state of every team
+	// with an order of the last day, so that what another process published too
+	// late does not stand; default 3 min.
+	Retell time.Duration
 
 	Now        func() time.Time // default time.Now
 	Log        *zap.Logger
@@ -66,10 +70,10 @@ type Dispatcher struct {
 	mu      sync.Mutex
 	problem error                // why it is not ready; nil when it is
 	held    map[string]time.Time // channels that asked us to wait
+	till    time.Time            // until when the lease is ours
 
 	// Of the loop alone.
 	leader    bool
-	leaseTill time.Time
 	leaseNext time.Time
 	cursor    int64 // events seen
 	epoch     int   // counts up when what the channels keep may be lost
@@ -79,6 +83,7 @@ type Dispatcher struct {
 	waiting   map[contract.TeamID]bool // busy, and due again
 	dirty     map[contract.TeamID]time.Time
 	told      map[contract.TeamID][]contract.Order // what the retainers keep; saves telling it twice
+	sweep     sweep
 }
 
 // New checks the options.
@@ -103,6 +108,7 @@ func New(o Options) (*Dispatcher, error) {
 	o.LeaseTTL = orDefault(o.LeaseTTL, 15*time.Second)
 	o.Workers = orDefault(o.Workers, 32)
 	o.Timeout = orDefault(o.Timeout, 10*time.Second)
+	o.Retell = orDefault(o.Retell, 3*time.Minute)
 	if o.Now == nil {
 		o.Now = time.Now
 	}
@@ -112,8 +118,8 @@ func New(o Options) (*Dispatcher, error) {
 	if o.Timeout >= o.Policy.Claim {
 		return nil, fmt.Errorf("dispatch: Timeout %s: want less than Policy.Claim %s, or a slow call is made twice", o.Timeout, o.Policy.Claim)
 	}
-	if o.Tick < 0 || o.LeaseTTL < time.Second || o.Workers < 0 || o.Timeout < 0 {
-		return nil, errors.New("dispatch: Tick, LeaseTTL, Workers and Timeout: want positive values, LeaseTTL at least 1s")
+	if o.Tick < 0 || o.LeaseTTL < time.Second || o.Workers < 0 || o.Timeout < 0 || o.Retell < 0 {
+		return nil, errors.New("dispatch: Tick, LeaseTTL, Workers, Timeout and Retell: want positive values, LeaseTTL at least 1s")
 	}
 	d := &Dispatcher{
 		o: o, metrics: newMetrics(o.Registerer),
@@ -241,7 +247,8 @@ func (d *Dispatcher) listen(ctx context.Context, r Retainer) {
 
 // reset makes the loop's memory that of a process that has just started.
 func (d *Dispatcher) reset() {
-	d.leader, d.leaseTill, d.leaseNext = false, time.Time{}, time.Time{}
+	d.leader, d.leaseNext = false, time.Time{}
+	d.own(time.Time{})
 	d.queue, d.busy, d.waiting = nil, map[contract.TeamID]bool{}, map[contract.TeamID]bool{}
 	d.dirty, d.told = map[contract.TeamID]time.Time{}, map[contract.TeamID][]contract.Order{}
 }
@@ -253,13 +260,16 @@ func (d *Dispatcher) elect(ctx context.Context, now time.Time) error {
 	}
 	ok, err := d.o.Lease.AcquireLease(ctx, LeaseName, d.o.Holder, now, d.o.LeaseTTL)
 	if err != nil {
-		if d.leader && !now.Before(d.leaseTill) {
+		if d.leader && !d.owns(now) {
 			d.setLeader(false)
 		}
 		return fmt.Errorf("taking the lease: %w", err)
 	}
-	d.leaseNext, d.leaseTill = now.Add(d.o.LeaseTTL/3), now.Add(d.o.LeaseTTL)
-	if !ok {
+	d.leaseNext = now.Add(d.o.LeaseTTL / 3)
+	if ok {
+		d.own(now.Add(d.o.LeaseTTL))
+	} else {
+		d.own(time.Time{})
 		d.leaseNext = now.Add(min(d.o.LeaseTTL/3, time.Second))
 	}
 	if ok == d.leader {
@@ -275,9 +285,25 @@ func (d *Dispatcher) elect(ctx context.Context, now time.Time) error {
 			return err
 		}
 		d.forget()
+		d.sweep = newSweep(now, sweepTenure)
 	}
 	d.setLeader(ok)
 	return nil
+}
+
+// own notes until when the lease is ours.
+func (d *Dispatcher) own(till time.Time) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.till = till
+}
+
+// owns reports whether the lease is surely ours. A process that was paused must
+// ask right before it publishes.
+func (d *Dispatcher) owns(now time.Time) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return now.Before(d.till)
 }
 
 func (d *Dispatcher) setLeader(yes bool) {

@@ -61,6 +61,9 @@ func (d *Dispatcher) turn(ctx context.Context) (more bool, err error) {
 		}
 		d.known = r.version
 	}
+	if err := d.retell(ctx, now); err != nil {
+		return false, err
+	}
 	due, err := d.o.Orders.DueDeliveries(ctx, now, duePage)
 	if err != nil {
 		return false, fmt.Errorf("reading due deliveries: %w", err)

@@ -49,7 +49,7 @@ func (d *Dispatcher) visit(ctx context.Context, j job) result {
 	if !ok {
 		out := alerts.Outcome{Permanent: true, Error: "队伍不在名册中"}
 		d.save(ctx, log, j.team, claims, out, nil)
-		return r
+		return d.tell(ctx, r, nil, nil)
 	}
 	out, tries, kept := d.call(ctx, team, open, wide)
 	d.save(ctx, log, j.team, claims, out, tries)
@@ -188,14 +188,20 @@ func firstOf(a, b time.Time) time.Time {
 	return a
 }
 
-// heldError says that the channel asked us to wait, and was not tried.
+// heldError says that the channel was not tried: it asked us to wait, or, with
+// a zero until, the lease is another's.
 type heldError struct{ until time.Time }
 
 func (e *heldError) Error() string {
+	if e.until.IsZero() {
+		return "the lease is lost: another dispatcher tells the team"
+	}
 	return "waiting until " + e.until.UTC().Format(time.RFC3339) + ", as the channel asked"
 }
 
-// notify makes one call on one channel, unless the channel asked us to wait.
+// notify makes one call on one channel, unless the channel asked us to wait. The
+// lease is asked for last: what a process read before it was paused must not
+// replace what another has published since.
 func (d *Dispatcher) notify(ctx context.Context, n alerts.Notifier, team alerts.Team, open []contract.Order) error {
 	ch := n.Channel()
 	d.mu.Lock()
@@ -206,6 +212,9 @@ func (d *Dispatcher) notify(ctx context.Context, n alerts.Notifier, team alerts.
 	}
 	ctx, cancel := context.WithTimeout(ctx, d.o.Timeout)
 	defer cancel()
+	if !d.owns(d.o.Now()) {
+		return &heldError{}
+	}
 	err := n.Notify(ctx, team, slices.Clone(open))
 	if throttled, ok := errors.AsType[*alerts.ThrottledError](err); ok {
 		d.mu.Lock()
