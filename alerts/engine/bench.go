@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -39,7 +40,8 @@ type bench struct {
 	warnKnown bool
 	around    map[string]alerts.Surroundings // by township code
 	listening time.Time
-	followed  time.Time // until when the feed was followed before this tenure
+	followed  time.Time // until when everything that came is judged, by us or by those before us
+	newest    time.Time // when the newest input that is judged was received
 	listenRow time.Time // when its row was last saved
 	pos       uint64    // judged, in memory
 	savedPos  uint64
@@ -98,14 +100,53 @@ func (b *bench) ruleIndex(name string) int {
 	return slices.IndexFunc(b.rules, func(r alerts.Rule) bool { return r.Name == name })
 }
 
-// listenRule names the row that remembers since when, and until when, this
-// feed was followed: a silence while nobody listened is not the devices'.
+// listenRule names the row that remembers since when, and until when, input was
+// followed, and on which feed: a silence while nobody listened is not the
+// devices', and who takes over begins where the one before ended.
 const (
 	listenRule    = "engine"
 	listenSubject = "listening"
 	listenGap     = 2 * time.Minute // a restart within it is no break
 	listenEvery   = 15 * time.Second
+	// followMargin covers what two engines may differ by: their clocks, and when
+	// the broker brings the same message to each.
+	followMargin = 5 * time.Minute
 )
+
+// listening is the Data of that row.
+type listening struct {
+	Feed string `json:"feed"`
+}
+
+// listenState is the row as of now.
+func (b *bench) listenState(now time.Time) (alerts.RuleState, error) {
+	b.followed = b.followedTo(now)
+	data, err := json.Marshal(listening{b.Feed.Name()})
+	if err != nil {
+		return alerts.RuleState{}, fmt.Errorf("state of listening: %w", err)
+	}
+	return alerts.RuleState{Rule: listenRule, Subject: listenSubject, Since: b.listening, Through: b.followed, Data: data}, nil
+}
+
+// followedTo is until when everything that came is judged. Only a feed that has
+// had nothing for a while shows that nothing waits; else it is as far as what
+// was judged last.
+func (b *bench) followedTo(now time.Time) time.Time {
+	to := b.newest
+	if b.idle(now) {
+		to = now
+	}
+	if to.Before(b.followed) {
+		return b.followed
+	}
+	return to
+}
+
+// idle reports whether the feed has had nothing for us for a while.
+func (b *bench) idle(now time.Time) bool {
+	since := b.reading.Load()
+	return since != 0 && now.UnixNano()-since >= int64(idle)
+}
 
 // load reads rows and fills the windows from the feed.
 func (b *bench) load(ctx context.Context) error {
@@ -125,12 +166,9 @@ func (b *bench) load(ctx context.Context) error {
 	}
 	b.sort()
 	b.refresh(now)
-	judged, ok, err := b.Alerts.JudgedPosition(ctx, b.Feed.Name())
+	judged, err := b.begin(ctx, rows)
 	if err != nil {
-		return fmt.Errorf("reading the judged position: %w", err)
-	}
-	if !ok {
-		judged = 0 // all that the feed has kept was never judged
+		return err
 	}
 	if b.pos, err = b.warm(ctx, b.Feed.Seek(b.followed.Add(-alerts.WindowSpan)), judged); err != nil {
 		return err
@@ -142,9 +180,46 @@ func (b *bench) load(ctx context.Context) error {
 	return nil
 }
 
+// begin is where judging begins on this feed. Where another feed was followed
+// after ours, what was judged there is not judged again as if it were new.
+func (b *bench) begin(ctx context.Context, rows []alerts.RuleState) (uint64, error) {
+	judged, ok, err := b.Alerts.JudgedPosition(ctx, b.Feed.Name())
+	if err != nil {
+		return 0, fmt.Errorf("reading the judged position: %w", err)
+	}
+	if !ok {
+		judged = 0 // all that the feed has kept was never judged
+	}
+	through, feed, followed := lastFollowed(rows, b.Now())
+	if !followed || feed == b.Feed.Name() || ok && feed == "" {
+		return judged, nil
+	}
+	return max(judged, b.Feed.Seek(through.Add(-followMargin))), nil
+}
+
+// lastFollowed is until when input was followed, and on which feed.
+func lastFollowed(rows []alerts.RuleState, now time.Time) (through time.Time, feed string, ok bool) {
+	for _, row := range rows {
+		if row.Rule != listenRule || row.Subject != listenSubject {
+			continue
+		}
+		var l listening
+		if len(row.Data) > 0 && json.Unmarshal(row.Data, &l) != nil {
+			l.Feed = ""
+		}
+		if through = row.Through; through.After(now) { // of a clock that was ahead
+			through = now
+		}
+		return through, l.Feed, true
+	}
+	return time.Time{}, "", false
+}
+
 func (b *bench) restore(ctx context.Context, now time.Time, row alerts.RuleState) error {
 	if row.Rule == listenRule {
-		b.followed = row.Through
+		if b.followed = row.Through; b.followed.After(now) {
+			b.followed = now
+		}
 		if now.Sub(row.Through) < listenGap {
 			b.listening = row.Since
 		}
@@ -282,6 +357,7 @@ func (b *bench) batch(ctx context.Context, batch alerts.Batch) error {
 	now := b.Now()
 	for i := range batch.Readings {
 		b.judge(now, alerts.Input{Kind: alerts.Judge, Reading: &batch.Readings[i]})
+		b.came(now, batch.Readings[i].Received)
 	}
 	if n := len(batch.Readings); n > 0 {
 		lag := now.Sub(batch.Readings[n-1].Received)
@@ -299,12 +375,20 @@ func (b *bench) batch(ctx context.Context, batch alerts.Batch) error {
 		if err := b.answer(ctx, batch.Answers[i]); err != nil {
 			return err
 		}
+		b.came(now, batch.Answers[i].Received)
 	}
 	b.pos = batch.Next
 	if b.pend.urgent {
 		return b.save(ctx, true)
 	}
 	return nil
+}
+
+// came notes when input that is now judged was received.
+func (b *bench) came(now, received time.Time) {
+	if received.After(b.newest) && !received.After(now) {
+		b.newest = received
+	}
 }
 
 // answer hands a team's answer on. What a store that is away, or cannot be

@@ -29,6 +29,8 @@ const (
 	minBackoff  = 100 * time.Millisecond
 	maxBackoff  = 5 * time.Second
 	saveTimeout = 10 * time.Second
+	// standbyEvery is how often an engine that stands by releases its feed.
+	standbyEvery = time.Minute
 )
 
 // Options are what an Engine needs.
@@ -143,6 +145,7 @@ var errLeaseLost = errors.New("another engine holds the lease")
 // up.
 func (e *Engine) Run(ctx context.Context) error {
 	wait := backoff{}
+	var released time.Time
 	for ctx.Err() == nil {
 		held, until, err := e.acquire(ctx)
 		switch {
@@ -153,6 +156,10 @@ func (e *Engine) Run(ctx context.Context) error {
 		case !held:
 			e.set(partStore, nil)
 			e.set(partStart, nil)
+			if now := e.Now(); now.Sub(released) >= standbyEvery {
+				released = now
+				e.releaseFollowed(ctx, now)
+			}
 			sleep(ctx, leaseTTL/3)
 			continue
 		}
@@ -181,6 +188,25 @@ func (e *Engine) Run(ctx context.Context) error {
 	defer e.mu.Unlock()
 	e.down[partStart] = errors.New("stopped")
 	return nil
+}
+
+// releaseFollowed lets the feed of an engine that stands by forget what the one
+// at work has judged on its own, but for what windows are filled from.
+func (e *Engine) releaseFollowed(ctx context.Context, now time.Time) {
+	ctx, cancel := context.WithTimeout(ctx, saveTimeout)
+	defer cancel()
+	rows, err := e.Alerts.RuleStates(ctx)
+	if err != nil {
+		e.Log.Warn("feed not released: reading how far the engine at work is", zap.Error(err))
+		return
+	}
+	through, _, ok := lastFollowed(rows, now)
+	if !ok {
+		return
+	}
+	if err := e.Feed.Release(e.Feed.Seek(through.Add(-alerts.WindowSpan - followMargin))); err != nil {
+		e.Log.Warn("feed not released", zap.Error(err))
+	}
 }
 
 // acquire takes or renews the lease, and until when it is surely ours: a third

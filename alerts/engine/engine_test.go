@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -363,10 +364,11 @@ func TestAnswersAreHandedOnAndPoisonIsLeft(t *testing.T) {
 // A store that can be read but not written loses no answer.
 func TestAnAnswerWaitsForAStoreThatCannotBeWritten(t *testing.T) {
 	inBubble(t, func(w *world) {
-		full := true
+		var full atomic.Bool
+		full.Store(true)
 		w.tune = func(o *engine.Options) {
 			o.Answers = func(_ context.Context, a contract.Answer) error {
-				if full {
+				if full.Load() {
 					return errors.New("disk full")
 				}
 				w.heard = append(w.heard, a)
@@ -382,7 +384,7 @@ func TestAnAnswerWaitsForAStoreThatCannotBeWritten(t *testing.T) {
 		if pos, _, _ := w.mem.JudgedPosition(t.Context(), "test"); pos != 0 {
 			t.Errorf("position %d: the answer was left behind", pos)
 		}
-		full = false
+		full.Store(false)
 		w.pass(10 * time.Second)
 		if len(w.heard) != 1 {
 			t.Errorf("heard %v", w.heard)

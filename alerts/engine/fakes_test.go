@@ -20,6 +20,7 @@ import (
 
 // feed keeps input in memory; a position is an index.
 type feed struct {
+	name     string
 	mu       sync.Mutex
 	readings []contract.Reading
 	answers  []contract.Answer // one per entry; zero: the entry is a reading
@@ -28,9 +29,9 @@ type feed struct {
 	maxRead  int
 }
 
-func newFeed() *feed { return &feed{more: make(chan struct{}), maxRead: 1 << 20} }
+func newFeed() *feed { return &feed{name: "test", more: make(chan struct{}), maxRead: 1 << 20} }
 
-func (f *feed) Name() string { return "test" }
+func (f *feed) Name() string { return f.name }
 
 func (f *feed) add(rs ...contract.Reading) {
 	f.mu.Lock()

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -37,9 +38,10 @@ func TestAnOrderThatFailsHoldsUpNoOther(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			inBubble(t, func(w *world) {
-				bad := true
+				var bad atomic.Bool
+				bad.Store(true)
 				w.start(&store{Store: w.mem, refuse: func(o alerts.Order) error {
-					if bad && w.alertOf("S1").ID == o.Alert {
+					if bad.Load() && w.alertOf("S1").ID == o.Alert {
 						return fail()
 					}
 					return nil
@@ -65,7 +67,7 @@ func TestAnOrderThatFailsHoldsUpNoOther(t *testing.T) {
 				if len(told) != 1 || !strings.Contains(string(told[0].Data), a.ID) {
 					t.Errorf("events that nobody was notified: %+v", told)
 				}
-				bad = false
+				bad.Store(false)
 				w.pass(time.Minute)
 				if w.alertOf("S1").Order == "" {
 					t.Error("no order after the fault was put right")

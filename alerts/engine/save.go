@@ -74,7 +74,11 @@ func (b *bench) collect(now time.Time, withPosition bool) (alerts.Judged, error)
 		}
 	}
 	if withPosition && now.Sub(b.listenRow) >= listenEvery {
-		j.States = append(j.States, alerts.RuleState{Rule: listenRule, Subject: listenSubject, Since: b.listening, Through: now})
+		row, err := b.listenState(now)
+		if err != nil {
+			return j, err
+		}
+		j.States = append(j.States, row)
 	}
 	bySubject := func(x, y alerts.RuleState) int {
 		return cmp.Or(cmp.Compare(x.Rule, y.Rule), cmp.Compare(x.Subject, y.Subject))

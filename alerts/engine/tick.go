@@ -38,7 +38,7 @@ func (b *bench) tick(ctx context.Context) error {
 		b.set(partStore, nil)
 	}
 	b.refresh(now)
-	if since := b.reading.Load(); since != 0 && now.UnixNano()-since >= int64(idle) {
+	if b.idle(now) {
 		b.behind = false
 	}
 	if !b.behind {
