@@ -47,6 +47,7 @@ type system struct {
 	holder  string // names this data folder in leases
 	stack   *stack
 	health  health
+	rules   alerts.RuleSet
 
 	store     *sqlstore.Store
 	registry  *registry
@@ -98,6 +99,7 @@ func (s *system) start(ctx context.Context) error {
 		wanted bool
 		start  func(context.Context) error
 	}{
+		{s.Has(config.Alerts) || s.Has(config.API), s.readRules},
 		{true, s.openStore},
 		{s.Demo, s.seedDemo},
 		{s.Has(config.Alerts) || s.Has(config.API), s.seedSeasons},
@@ -201,10 +203,6 @@ func (s *system) openJournal(context.Context) error {
 }
 
 func (s *system) startAlerts(context.Context) error {
-	rules, err := s.loadRules()
-	if err != nil {
-		return err
-	}
 	url, username, password, conf, err := s.client("notify")
 	if err != nil {
 		return err
@@ -226,7 +224,7 @@ func (s *system) startAlerts(context.Context) error {
 	s.health.add("dispatch", func(context.Context) error { return s.dispatch.Ready() })
 	feed := journalFeed{journal: s.journal, name: "journal:" + s.holder}
 	judge, err := engine.New(engine.Options{
-		Feed: feed, Roster: s.store, Alerts: s.store, Orders: s.store, Warnings: s.store, Rules: rules,
+		Feed: feed, Roster: s.store, Alerts: s.store, Orders: s.store, Warnings: s.store, Rules: s.rules,
 		Answers: s.dispatch.Answer, Lease: s.store, Holder: s.holder, Demo: s.Demo,
 		Nudge: func() {
 			s.dispatch.Nudge()
@@ -242,6 +240,11 @@ func (s *system) startAlerts(context.Context) error {
 	s.stack.Go("dispatch", s.dispatch.Run)
 	s.stack.Go("engine", judge.Run)
 	return nil
+}
+
+func (s *system) readRules(context.Context) (err error) {
+	s.rules, err = s.loadRules()
+	return err
 }
 
 func (s *system) loadRules() (alerts.RuleSet, error) {
@@ -318,7 +321,7 @@ func (s *system) startAPI(ctx context.Context) error {
 	}
 	server, err := api.New(api.Options{
 		Roster: s.store, Accounts: s.store, Alerts: s.store, Orders: s.store, Warnings: s.store, Events: s.store, Audit: s.store,
-		History: s.influx, Console: files, Policy: alerts.DefaultPolicy(), Health: s.health.checks,
+		History: s.influx, Console: files, Policy: alerts.DefaultPolicy(), Silence: s.rules.Silence, Health: s.health.checks,
 		Nudge: func() {
 			if s.dispatch != nil {
 				s.dispatch.Nudge()
