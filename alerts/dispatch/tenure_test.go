@@ -32,14 +32,21 @@ func (b *bench) strike(keep int) {
 // A team that was struck off while no dispatcher worked does not keep an order
 // on its terminal.
 func TestATeamStruckOffBeforeTheTenureIsCleared(t *testing.T) {
-	for name, wait := range map[string]time.Duration{"while a call is due": 10 * time.Minute, "before a call is due": 0} {
+	for name, c := range map[string]struct {
+		wait time.Duration
+		more int // orders to others
+	}{
+		"while a call is due":  {10 * time.Minute, 0},
+		"before a call is due": {0, 0},
+		"on a later page":      {0, 30},
+	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				b := newBench(t, 3)
 				ch := newRetaining()
 				_, stop := b.run(b.options("a", ch))
 				b.order("or-1", alerts.Red, 0, 2)
-				for i := range 30 { // the order is not on the first page
+				for i := range c.more {
 					b.order("or-2-"+string(rune('a'+i)), alerts.Blue, 0)
 				}
 				settle(10 * time.Second)
@@ -48,13 +55,13 @@ func TestATeamStruckOffBeforeTheTenureIsCleared(t *testing.T) {
 				}
 				stop()
 				b.strike(2)
-				settle(wait)
+				settle(c.wait)
 				b.run(b.options("b", ch))
 				settle(10 * time.Second)
 				if got := ch.shows(teamID(2)); got != nil {
 					t.Errorf("the team that was struck off is shown %v", got)
 				}
-				if got := ch.shows(teamID(0)); len(got) != 31 {
+				if got := ch.shows(teamID(0)); len(got) != 1+c.more {
 					t.Errorf("the team that stayed is shown %v", got)
 				}
 			})
