@@ -49,7 +49,7 @@ func (d *Dispatcher) visit(ctx context.Context, j job) result {
 	if !ok {
 		out := alerts.Outcome{Permanent: true, Error: "队伍不在名册中"}
 		d.save(ctx, log, j.team, claims, out, nil)
-		return r
+		return d.tell(ctx, r, nil, nil)
 	}
 	out, tries, kept := d.call(ctx, team, open, wide)
 	d.save(ctx, log, j.team, claims, out, tries)
