@@ -33,12 +33,14 @@ func (b *bench) strike(keep int) {
 // on its terminal.
 func TestATeamStruckOffBeforeTheTenureIsCleared(t *testing.T) {
 	for name, c := range map[string]struct {
-		wait time.Duration
-		more int // orders to others
+		wait  time.Duration
+		more  int // orders to others
+		again bool
 	}{
-		"while a call is due":  {10 * time.Minute, 0},
-		"before a call is due": {0, 0},
-		"on a later page":      {0, 30},
+		"while a call is due":       {10 * time.Minute, 0, false},
+		"before a call is due":      {0, 0, false},
+		"on a later page":           {0, 30, false},
+		"while a call is due again": {10 * time.Minute, 0, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -56,8 +58,17 @@ func TestATeamStruckOffBeforeTheTenureIsCleared(t *testing.T) {
 				stop()
 				b.strike(2)
 				settle(c.wait)
-				b.run(b.options("b", ch))
+				_, stop = b.run(b.options("b", ch))
 				settle(10 * time.Second)
+				if c.again { // the store says already that it cannot be reached
+					stop()
+					if err := ch.Notify(t.Context(), alerts.Team{ID: teamID(2)}, []contract.Order{{ID: "or-1"}}); err != nil {
+						t.Fatal(err)
+					}
+					settle(c.wait)
+					b.run(b.options("c", ch))
+					settle(10 * time.Second)
+				}
 				if got := ch.shows(teamID(2)); got != nil {
 					t.Errorf("the team that was struck off is shown %v", got)
 				}
