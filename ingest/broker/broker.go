@@ -30,13 +30,13 @@ import (
 	"firewatch/ingest"
 )
 
-// Options configures a Broker. All but TLS, MaxClients and Registerer are
-// required.
+// Options configures a Broker. Addr, Credential and Log are required.
 type Options struct {
 	Addr       string      // host:port to listen on; port 0 picks a free one
 	TLS        *tls.Config // nil: plain TCP
 	Credential ingest.Credential
-	MaxClients int // connections at once; default 25,000
+	MaxClients int           // connections at once; default 25,000
+	LoginTime  time.Duration // within which a connection must log in; default 15 s
 	Log        *zap.Logger
 	Registerer prometheus.Registerer // nil: no metrics
 }
@@ -58,12 +58,17 @@ func New(o Options) (*Broker, error) {
 	if o.Log == nil {
 		return nil, errors.New("broker: Log is missing")
 	}
+	if o.LoginTime <= 0 {
+		o.LoginTime = 15 * time.Second
+	}
 	if o.MaxClients <= 0 {
 		o.MaxClients = 25_000
 	}
 	capabilities := mqtt.NewDefaultServerCapabilities()
 	capabilities.MaximumClients = int64(o.MaxClients)
-	capabilities.MaximumPacketSize = contract.MaxMessageBytes + 1024 // topic and properties
+	// Wider than the contract allows: a message that is too large belongs into
+	// quarantine, where it is seen. Beyond this the connection ends.
+	capabilities.MaximumPacketSize = 4 * contract.MaxMessageBytes
 	capabilities.MaximumInflight = 65_535
 	// mochi makes a queue of this size for every client, of 8 bytes a place.
 	capabilities.MaximumClientWritesPending = 256
@@ -83,6 +88,7 @@ func New(o Options) (*Broker, error) {
 		return nil, fmt.Errorf("listening for MQTT: %w", err)
 	}
 	b.listener = l
+	l = patientListener{l, o.LoginTime}
 	if o.TLS != nil {
 		l = tls.NewListener(l, o.TLS)
 	}
@@ -124,3 +130,21 @@ func (b *Broker) Ready() error { return nil }
 
 // Clients is the count of connected clients.
 func (b *Broker) Clients() int64 { return atomic.LoadInt64(&b.server.Info.ClientsConnected) }
+
+// patientListener ends connections that do not log in: mochi replaces the
+// deadline by that of the keep-alive once a client has sent its CONNECT.
+type patientListener struct {
+	net.Listener
+	patience time.Duration
+}
+
+func (l patientListener) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	if err := c.SetDeadline(time.Now().Add(l.patience)); err != nil {
+		return nil, errors.Join(err, c.Close())
+	}
+	return c, nil
+}

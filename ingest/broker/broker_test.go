@@ -2,10 +2,16 @@ package broker_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
+	"net"
+	"os"
 	"os/exec"
 	"runtime"
+	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -112,7 +118,13 @@ func (c taker) next(t *testing.T) ingest.Message {
 
 func start(t *testing.T) (addr string, got taker) {
 	t.Helper()
-	b, err := broker.New(broker.Options{Addr: "127.0.0.1:0", Credential: credentials{}, Log: zaptest.NewLogger(t)})
+	return startWith(t, broker.Options{})
+}
+
+func startWith(t *testing.T, o broker.Options) (addr string, got taker) {
+	t.Helper()
+	o.Addr, o.Credential, o.Log = "127.0.0.1:0", credentials{}, zaptest.NewLogger(t)
+	b, err := broker.New(o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -311,6 +323,41 @@ func TestClientThatDoesNotReadDelaysNobody(t *testing.T) {
 		if !tok.WaitTimeout(30*time.Second) || tok.Error() != nil {
 			t.Fatalf("tr-2 is not answered: %v", tok.Error())
 		}
+	}
+}
+
+func TestATooLargeMessageArrivesForTheQuarantine(t *testing.T) {
+	addr, got := start(t)
+	large := strings.Repeat("x", 3*contract.MaxMessageBytes)
+	tok := connect(t, addr, "tr-1", nil).Publish("fw/v1/trackers/tr-1/positions", 1, false, large)
+	if !tok.WaitTimeout(30*time.Second) || tok.Error() != nil {
+		t.Fatalf("not acknowledged: %v", tok.Error())
+	}
+	if m := got.next(t); len(m.Payload) != len(large) {
+		t.Errorf("%d bytes arrived", len(m.Payload))
+	}
+}
+
+func TestAConnectionThatDoesNotLogInIsEnded(t *testing.T) {
+	addr, _ := startWith(t, broker.Options{LoginTime: 500 * time.Millisecond})
+	c, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if err := c.SetReadDeadline(time.Now().Add(40 * time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Read(make([]byte, 1)); !errors.Is(err, io.EOF) && !errors.Is(err, syscall.ECONNRESET) {
+		t.Errorf("reading: %v, want the end of the connection", err)
+	}
+	// One that has logged in stays, although it says nothing.
+	idle := dialRaw(t, addr, "tr-1", "idle")
+	if err := idle.SetReadDeadline(time.Now().Add(2 * time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := idle.Read(make([]byte, 1)); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("the idle client: %v", err)
 	}
 }
 

@@ -3,6 +3,7 @@ package broker
 import (
 	"bytes"
 	"context"
+	"errors"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -197,7 +198,14 @@ func (h *hook) OnWill(_ *mqtt.Client, w mqtt.Will) (mqtt.Will, error) {
 }
 
 // OnDisconnect forgets the connection.
-func (h *hook) OnDisconnect(cl *mqtt.Client, _ error, _ bool) { h.queues.Delete(cl) }
+func (h *hook) OnDisconnect(cl *mqtt.Client, err error, _ bool) {
+	h.queues.Delete(cl)
+	if errors.Is(err, packets.ErrPacketTooLarge) {
+		h.metrics.tooLarge.Inc()
+		h.log.Warn("MQTT client disconnected: its message is larger than is read at all",
+			zap.String("username", clip(string(cl.Properties.Username))))
+	}
+}
 
 func (h *hook) disconnect(username string) {
 	for _, cl := range h.server.Clients.GetAll() {

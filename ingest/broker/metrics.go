@@ -8,7 +8,7 @@ import (
 )
 
 type metrics struct {
-	uplinks, refused, denied prometheus.Counter
+	uplinks, refused, denied, tooLarge prometheus.Counter
 }
 
 func newMetrics(r prometheus.Registerer, server *mqtt.Server) *metrics {
@@ -30,8 +30,9 @@ func newMetrics(r prometheus.Registerer, server *mqtt.Server) *metrics {
 		gauge("dropped_inflight", "Messages to subscribers over the in-flight limit that mochi dropped since the start.", &server.Info.InflightDropped)
 	}
 	return &metrics{
-		uplinks: counter("uplinks_total", "Messages taken from devices and teams."),
-		refused: counter("refused_total", "Connections refused for their credential or last will."),
-		denied:  counter("denied_total", "Publications and subscriptions denied: not the client's own topic."),
+		uplinks:  counter("uplinks_total", "Messages taken from devices and teams."),
+		refused:  counter("refused_total", "Connections refused for their credential or last will."),
+		tooLarge: counter("too_large_total", "Connections ended for a message larger than is read at all."),
+		denied:   counter("denied_total", "Publications and subscriptions denied: not the client's own topic."),
 	}
 }

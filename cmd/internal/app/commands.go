@@ -2,11 +2,13 @@ package app
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -48,6 +50,9 @@ func parse(fs *flag.FlagSet, args []string) error {
 func splitArgs(args []string, own ...string) (mine, settings []string) {
 	for i := 0; i < len(args); i++ {
 		name, _, joined := strings.Cut(strings.TrimLeft(args[i], "-"), "=")
+		if help := name == "help" || name == "h"; help && strings.HasPrefix(args[i], "-") {
+			return []string{"-help"}, nil
+		}
 		if !strings.HasPrefix(args[i], "-") || !slices.Contains(own, name) {
 			settings = append(settings, args[i])
 			continue
@@ -63,10 +68,8 @@ func splitArgs(args []string, own ...string) (mine, settings []string) {
 
 // openStore opens the relational store of the settings, whose schema must fit.
 func openStore(ctx context.Context, c config.Config) (*sqlstore.Store, error) {
-	if c.EmbeddedStore() {
-		if err := os.MkdirAll(c.Data, 0o700); err != nil {
-			return nil, fmt.Errorf("data: %w", err)
-		}
+	if c.EmbeddedStore() && !isFile(filepath.Join(c.Data, "firewatch.db")) {
+		return nil, fmt.Errorf("data: %s holds no firewatch data; name the folder of a running or earlier firewatch up, or make a new one by firewatch migrate", c.Data)
 	}
 	store, err := sqlstore.Open(ctx, sqlstore.Options{URL: c.StoreURL(), Log: zap.NewNop()})
 	if err != nil {
@@ -116,6 +119,18 @@ func checkFiles(c config.Config) error {
 		_, err := s.loadRules()
 		errs = append(errs, err)
 	}
+	if c.Policy != "" {
+		s := system{Config: c}
+		_, err := s.loadPolicy()
+		errs = append(errs, err)
+	}
+	for _, pair := range [][3]string{{"http-tls-cert", c.HTTPTLSCert, c.HTTPTLSKey}, {"mqtt-tls-cert", c.MQTTTLSCert, c.MQTTTLSKey}} {
+		if pair[1] != "" {
+			if _, err := tls.LoadX509KeyPair(pair[1], pair[2]); err != nil {
+				errs = append(errs, fmt.Errorf("%s: %w", pair[0], err))
+			}
+		}
+	}
 	if c.Seasons != "" {
 		raw, err := os.ReadFile(c.Seasons)
 		if err == nil {
@@ -145,6 +160,11 @@ func runRosterImport(ctx context.Context, e Env) error {
 	r, err := roster.Read(os.DirFS(*from))
 	if err != nil {
 		return fmt.Errorf("%s: nothing was changed:\n%w", *from, err)
+	}
+	if c.EmbeddedStore() { // the first thing that an office does
+		if err := runMigrate(ctx, Env{Args: rest, Environ: e.Environ, Stdout: io.Discard, Stderr: e.Stderr}); err != nil {
+			return err
+		}
 	}
 	store, err := openStore(ctx, c)
 	if err != nil {

@@ -2,7 +2,9 @@ package app
 
 import (
 	"context"
+	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -10,6 +12,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"firewatch/alerts"
 	"firewatch/alerts/sqlstore"
 	"firewatch/api/password"
 	"firewatch/cmd/internal/config"
@@ -25,6 +28,7 @@ func runWith(tb testing.TB, stdin string, args ...string) (code int, out string)
 
 func TestCommandLineFaultsAreNamed(t *testing.T) {
 	data := t.TempDir()
+	seed(t, "sqlite:"+filepath.Join(data, "firewatch.db"))
 	for _, tt := range []struct {
 		args []string
 		code int
@@ -34,6 +38,13 @@ func TestCommandLineFaultsAreNamed(t *testing.T) {
 		{[]string{"--help"}, exitOK, "simulate"},
 		{[]string{"up", "--help"}, exitOK, "--mqtt-broker"},
 		{[]string{"simulate", "--help"}, exitOK, "-devices"},
+		{[]string{"roster", "import", "--help"}, exitOK, "-from"},
+		{[]string{"roster", "export", "--help"}, exitOK, "-to"},
+		{[]string{"device", "add", "--help"}, exitOK, "-expect"},
+		{[]string{"user", "set", "-h"}, exitOK, "-username"},
+		{[]string{"roster", "export", "--to", "x", "--data", "nowhere"}, exitError, "nowhere holds no firewatch data"},
+		{[]string{"check-config", "--policy", "nowhere.yaml"}, exitError, "policy"},
+		{[]string{"check-config", "--http-tls-cert", "a.pem", "--http-tls-key", "b.pem"}, exitError, "http-tls-cert"},
 		{[]string{"frobnicate"}, exitUsage, `no command "frobnicate"`},
 		{[]string{"version"}, exitOK, "firewatch "},
 		{[]string{"up", "--nope"}, exitError, "nope"},
@@ -243,5 +254,50 @@ func TestDemoDoesNotOverwriteARealRoster(t *testing.T) {
 	sys := &system{Config: c, log: zap.NewNop(), say: &progress{w: &lockedBuffer{}}, store: s}
 	if err := sys.seedDemo(t.Context()); err == nil || !strings.Contains(err.Error(), "real roster") {
 		t.Errorf("got %v", err)
+	}
+}
+
+func TestDeadlinesAreSettings(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "policy.yaml")
+	write := func(text string) {
+		t.Helper()
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s := &system{Config: config.Config{Policy: path}}
+	write("red: {call: 30s, answer: 90s}\n")
+	p, err := s.loadPolicy()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p.Red.Answer != 90*time.Second || p.Orange != alerts.DefaultPolicy().Orange {
+		t.Errorf("%+v", p)
+	}
+	for _, text := range []string{"red: {call: 30s, answr: 90s}\n", "red: {call: -1s, answer: 90s}\n", "red: 5"} {
+		write(text)
+		if _, err := s.loadPolicy(); err == nil || !strings.Contains(err.Error(), "policy") {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
+}
+
+func TestANewCredentialWorksAtOnce(t *testing.T) {
+	data := t.TempDir()
+	seed(t, "sqlite:"+filepath.Join(data, "firewatch.db"))
+	fw := up(t, "--data", data, "--http", "127.0.0.1:0", "--mqtt", "127.0.0.1:0")
+	code, out := runWith(t, "", "device", "add", "--id", "mine", "--area", "130630101", "--data", data)
+	if code != exitOK {
+		t.Fatal(out)
+	}
+	secret := strings.Fields(out[strings.Index(out, "MQTT password"):])[2]
+	host, port, err := net.SplitHostPort(fw.MQTT)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(t.Context(), "mosquitto_pub", "-h", host, "-p", port, "-u", "mine", "-P", secret, "-q", "1",
+		"-t", "fw/v1/trackers/mine/positions", "-m", reading(time.Now(), 1, `"lat":39.35,"lon":114.69`))
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Errorf("%v: %s", err, out)
 	}
 }

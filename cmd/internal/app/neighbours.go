@@ -55,7 +55,7 @@ func (s *system) openInflux(ctx context.Context) error {
 		// An InfluxDB that is away now is no reason not to start: the journal
 		// keeps what comes, and the sink sets up what it finds missing.
 		if err := client.Setup(ctx); err != nil {
-			if errors.Is(err, ingest.ErrUnauthorized) || s.EmbeddedInflux() {
+			if errors.Is(err, ingest.ErrUnauthorized) {
 				return fmt.Errorf("influx: %w", err)
 			}
 			s.log.Warn("setting up InfluxDB; readings wait in the journal", zap.Error(err))

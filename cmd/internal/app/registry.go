@@ -32,8 +32,12 @@ type registry struct {
 	answers       bool   // somebody here takes the answers of teams
 	log           *zap.Logger
 
+	refreshing sync.Mutex
+	version    int64
+	asked      time.Time // when the store was last asked
+	gone       []string  // whose credential has changed or ended, not yet told
+
 	mu      sync.RWMutex
-	version int64
 	devices map[contract.DeviceID]alerts.Device
 	hashes  map[string]string // by username, of devices and teams that may connect
 	err     error             // of the last refresh
@@ -41,8 +45,7 @@ type registry struct {
 
 func newRegistry(ctx context.Context, store alerts.RosterStore, answers bool, log *zap.Logger) (*registry, error) {
 	r := &registry{store: store, serviceSecret: rand.Text(), answers: answers, log: log, version: -1}
-	_, err := r.refresh(ctx)
-	return r, err
+	return r, r.refresh(ctx)
 }
 
 // Lookup implements ingest.Registry.
@@ -59,12 +62,15 @@ func (r *registry) Authenticate(username string, password []byte) (ingest.Princi
 		ok := subtle.ConstantTimeCompare([]byte(r.serviceSecret), password) == 1
 		return ingest.Principal{Service: true}, ok
 	}
-	r.mu.RLock()
-	hash := r.hashes[username]
-	device := r.devices[contract.DeviceID(username)]
-	r.mu.RUnlock()
+	hash, device := r.entry(username)
 	if !roster.CheckSecret(hash, password) {
-		return ingest.Principal{}, false
+		// The credential may be newer than the list.
+		if !r.refreshSoon() {
+			return ingest.Principal{}, false
+		}
+		if hash, device = r.entry(username); !roster.CheckSecret(hash, password) {
+			return ingest.Principal{}, false
+		}
 	}
 	if team, ok := strings.CutPrefix(username, teamPrefix); ok {
 		// An answer that nobody judges must not be acknowledged.
@@ -80,6 +86,29 @@ func (r *registry) Ready() error {
 	return r.err
 }
 
+func (r *registry) entry(username string) (hash string, device alerts.Device) {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return r.hashes[username], r.devices[contract.DeviceID(username)]
+}
+
+// refreshSoon reads the roster for a client that is not on the list, at most
+// every 100 ms however many there are, and reports whether it has changed.
+func (r *registry) refreshSoon() bool {
+	r.refreshing.Lock()
+	defer r.refreshing.Unlock()
+	if time.Since(r.asked) < 100*time.Millisecond {
+		return false
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	defer cancel()
+	before := r.version
+	if err := r.refresh(ctx); err != nil {
+		r.log.Warn("reading the roster; the last one known is used", zap.Error(err))
+	}
+	return r.version != before
+}
+
 // Follow keeps the list fresh and names those whose credential is no longer
 // what it was.
 func (r *registry) Follow(ctx context.Context, revoked func(username string)) error {
@@ -91,7 +120,11 @@ func (r *registry) Follow(ctx context.Context, revoked func(username string)) er
 			return nil
 		case <-tick.C:
 		}
-		gone, err := r.refresh(ctx)
+		r.refreshing.Lock()
+		err := r.refresh(ctx)
+		gone := r.gone
+		r.gone = nil
+		r.refreshing.Unlock()
 		if err != nil && ctx.Err() == nil {
 			r.log.Warn("reading the roster; the last one known is used", zap.Error(err))
 		}
@@ -102,9 +135,9 @@ func (r *registry) Follow(ctx context.Context, revoked func(username string)) er
 	}
 }
 
-// refresh reads the roster when it has changed, and returns whose credential
-// has changed or ended.
-func (r *registry) refresh(ctx context.Context) (gone []string, err error) {
+// refresh reads the roster when it has changed. The caller holds refreshing.
+func (r *registry) refresh(ctx context.Context) (err error) {
+	r.asked = time.Now()
 	defer func() {
 		r.mu.Lock()
 		r.err = err
@@ -112,15 +145,15 @@ func (r *registry) refresh(ctx context.Context) (gone []string, err error) {
 	}()
 	version, _, err := r.store.RosterVersion(ctx)
 	if err != nil || version == r.version {
-		return nil, err
+		return err
 	}
 	devices, err := r.store.Devices(ctx)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	teams, err := r.store.Teams(ctx)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	byID := make(map[contract.DeviceID]alerts.Device, len(devices))
 	hashes := make(map[string]string, len(devices)+len(teams))
@@ -139,9 +172,9 @@ func (r *registry) refresh(ctx context.Context) (gone []string, err error) {
 	defer r.mu.Unlock()
 	for username := range maps.Keys(r.hashes) {
 		if hashes[username] != r.hashes[username] {
-			gone = append(gone, username)
+			r.gone = append(r.gone, username)
 		}
 	}
 	r.version, r.devices, r.hashes = version, byID, hashes
-	return gone, nil
+	return nil
 }

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/goccy/go-yaml"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"go.uber.org/zap"
@@ -48,6 +49,7 @@ type system struct {
 	stack   *stack
 	health  health
 	rules   alerts.RuleSet
+	policy  alerts.Policy
 
 	store     *sqlstore.Store
 	registry  *registry
@@ -216,7 +218,7 @@ func (s *system) startAlerts(context.Context) error {
 	s.health.add("notify", func(context.Context) error { return s.notifier.Ready() })
 	s.dispatch, err = dispatch.New(dispatch.Options{
 		Orders: s.store, Roster: s.store, Events: s.store, Lease: s.store, Audit: s.store, Holder: s.holder,
-		Notifiers: []alerts.Notifier{s.notifier}, Log: s.log.Named("dispatch"), Registerer: s.metrics,
+		Notifiers: []alerts.Notifier{s.notifier}, Policy: s.policy, Log: s.log.Named("dispatch"), Registerer: s.metrics,
 	})
 	if err != nil {
 		return fmt.Errorf("dispatch: %w", err)
@@ -224,7 +226,7 @@ func (s *system) startAlerts(context.Context) error {
 	s.health.add("dispatch", func(context.Context) error { return s.dispatch.Ready() })
 	feed := journalFeed{journal: s.journal, name: "journal:" + s.holder}
 	judge, err := engine.New(engine.Options{
-		Feed: feed, Roster: s.store, Alerts: s.store, Orders: s.store, Warnings: s.store, Rules: s.rules,
+		Feed: feed, Roster: s.store, Alerts: s.store, Orders: s.store, Warnings: s.store, Rules: s.rules, Policy: s.policy,
 		Answers: s.dispatch.Answer, Lease: s.store, Holder: s.holder, Demo: s.Demo,
 		Nudge: func() {
 			s.dispatch.Nudge()
@@ -243,8 +245,31 @@ func (s *system) startAlerts(context.Context) error {
 }
 
 func (s *system) readRules(context.Context) (err error) {
+	if s.policy, err = s.loadPolicy(); err != nil {
+		return err
+	}
 	s.rules, err = s.loadRules()
 	return err
+}
+
+// loadPolicy reads the deadlines of orders: what the file does not say is as in
+// those that come with firewatch.
+func (s *system) loadPolicy() (alerts.Policy, error) {
+	p := alerts.DefaultPolicy()
+	if s.Policy == "" {
+		return p, nil
+	}
+	raw, err := os.ReadFile(s.Policy)
+	if err == nil {
+		err = yaml.UnmarshalWithOptions(raw, &p, yaml.Strict())
+	}
+	if err == nil {
+		err = p.Validate()
+	}
+	if err != nil {
+		return p, fmt.Errorf("policy: %s: %w", s.Policy, err)
+	}
+	return p, nil
 }
 
 func (s *system) loadRules() (alerts.RuleSet, error) {
@@ -321,7 +346,7 @@ func (s *system) startAPI(ctx context.Context) error {
 	}
 	server, err := api.New(api.Options{
 		Roster: s.store, Accounts: s.store, Alerts: s.store, Orders: s.store, Warnings: s.store, Events: s.store, Audit: s.store,
-		History: s.influx, Console: files, Policy: alerts.DefaultPolicy(), Silence: s.rules.Silence, Health: s.health.checks,
+		History: s.influx, Console: files, Policy: s.policy, Silence: s.rules.Silence, Health: s.health.checks,
 		Nudge: func() {
 			if s.dispatch != nil {
 				s.dispatch.Nudge()

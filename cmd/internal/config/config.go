@@ -14,6 +14,7 @@ import (
 	"net/url"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -61,6 +62,7 @@ type Config struct {
 
 	Store   Secret // URL of the relational store; may hold a password
 	Rules   string // file; empty: the rules that come with firewatch
+	Policy  string // file; empty: the deadlines that come with firewatch
 	Seasons string // file; empty: the stored table, or the sample
 
 	JournalMaxBytes int64
@@ -147,6 +149,10 @@ func (c *Config) Check() error {
 	if c.Demo && len(c.Roles) != len(Roles) {
 		bad("demo", "needs all roles in one process")
 	}
+	if store := c.Store.Reveal(); store != "" && !slices.ContainsFunc([]string{"postgres://", "postgresql://", "sqlite:"},
+		func(scheme string) bool { return strings.HasPrefix(store, scheme) }) {
+		bad("store", "want postgres://… or sqlite:FILE")
+	}
 	if c.JournalMaxBytes < 64<<20 {
 		bad("journal-max-bytes", "%d; want at least 67108864 (64 MiB)", c.JournalMaxBytes)
 	}
@@ -162,7 +168,11 @@ func (c *Config) Check() error {
 type complain func(key, format string, args ...any)
 
 func (c *Config) checkListener(bad complain, key, addr, cert, certKey string) {
-	host, _, err := net.SplitHostPort(addr)
+	host, port, err := net.SplitHostPort(addr)
+	if n, portErr := strconv.ParseUint(port, 10, 16); err == nil && (portErr != nil || n > 65535) {
+		bad(key, "%q; the port is a number up to 65535", addr)
+		return
+	}
 	if err != nil {
 		bad(key, "%q; want host:port, like 127.0.0.1:8080", addr)
 		return
@@ -185,7 +195,10 @@ func loopback(host string) bool {
 
 func checkURL(bad complain, key, raw string, schemes ...string) {
 	u, err := url.Parse(raw)
-	if err != nil || u.Host == "" || !slices.Contains(schemes, u.Scheme) {
+	switch {
+	case err != nil || u.Host == "" || !slices.Contains(schemes, u.Scheme):
 		bad(key, "want a URL that begins with %s://", strings.Join(schemes, "://, "))
+	case u.User != nil:
+		bad(key, "holds an account; give it in the settings for that, where it is kept secret")
 	}
 }

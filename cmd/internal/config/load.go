@@ -88,6 +88,7 @@ func (c *Config) settings() []setting {
 		duration("influx-keep", &c.InfluxKeep, "how long readings are kept; 0: for ever. Shortening it deletes what is older"),
 		secret("store", &c.Store, "relational store: postgres://… or sqlite:FILE; empty: SQLite in the data folder"),
 		str("rules", &c.Rules, "file of alert rules; empty: those that come with firewatch"),
+		str("policy", &c.Policy, "file of deadlines of orders and calls; empty: those that come with firewatch"),
 		str("seasons", &c.Seasons, "file of fire seasons; empty: those already stored, or the sample"),
 		{
 			name: "journal-max-bytes", help: "most bytes that wait on disk for InfluxDB",

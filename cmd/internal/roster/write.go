@@ -81,7 +81,7 @@ func writeTable(dir, name string, rows [][]string) error {
 // writeFile replaces the file as a whole.
 func writeFile(dir, name string, data []byte) error {
 	path := filepath.Join(dir, name)
-	if err := os.WriteFile(path+".new", data, 0o644); err != nil { //nolint:gosec // holds no secrets
+	if err := os.WriteFile(path+".new", data, 0o600); err != nil { // names and telephone numbers
 		return fmt.Errorf("writing %s: %w", name, err)
 	}
 	if err := os.Rename(path+".new", path); err != nil {
