@@ -66,7 +66,8 @@ const maxEpisodes = 16
 // Memory is what a subject remembers beyond its windows.
 type Memory struct {
 	Episodes    []Episode   `json:"episodes,omitempty"`
-	Offs        []time.Time `json:"offs,omitempty"` // when the warden called it off, rising
+	Offs        []time.Time `json:"offs,omitempty"`  // when the warden called it off, rising
+	Ahead       []time.Time `json:"ahead,omitempty"` // measured times of such words whose clock ran ahead
 	Calibrating bool        `json:"calibrating,omitempty"`
 	CalibratedT time.Time   `json:"calibrating_t,omitzero"` // measured time of the word about it
 	Known       time.Time   `json:"known,omitzero"`         // since when the device is expected

@@ -94,6 +94,64 @@ func TestSOSThatComesAfterItWasCalledOffIsStillTold(t *testing.T) {
 	}
 }
 
+// TestSOSAfterAWordWhoseClockRanAhead: a word counts from when it was received
+// at the latest. What is pressed after it fires, what was pressed before it is
+// told as over.
+func TestSOSAfterAWordWhoseClockRanAhead(t *testing.T) {
+	const minute = time.Minute
+	for _, c := range []struct {
+		name string
+		play func(*story)
+		want alerts.AlertState
+	}{
+		{"press of the same moment", func(s *story) {
+			s.at(0).callsOff(9 * minute)
+			s.presses(0, "")
+		}, alerts.Firing},
+		{"presses go on", func(s *story) {
+			s.at(0).callsOff(9 * minute)
+			s.at(minute).presses(minute, "")
+			s.at(2*minute).presses(2*minute, "")
+		}, alerts.Firing},
+		{"presses of the same moment are one alert", func(s *story) {
+			s.at(0).callsOff(9 * minute)
+			s.presses(0, "")
+			s.at(2*minute).presses(2*minute, "")
+		}, alerts.Firing},
+		{"the press runs ahead too", func(s *story) {
+			s.at(0).callsOff(9 * minute)
+			s.at(minute).presses(9*minute, "")
+		}, alerts.Firing},
+		{"late press from before the word", func(s *story) {
+			s.at(0).callsOff(9 * minute)
+			s.at(minute).presses(-5*minute, "")
+		}, alerts.Resolved},
+		{"a clock that is always ahead still calls off", func(s *story) {
+			s.at(0).presses(9*minute, "")
+			s.at(3 * minute).callsOff(12 * minute)
+		}, alerts.Resolved},
+		{"press and word of one batch", func(s *story) {
+			s.at(0).callsOff(7 * minute)
+			s.presses(8*minute, "")
+			s.callsOff(9 * minute)
+		}, alerts.Resolved},
+		{"a copy of the word comes after the press", func(s *story) {
+			s.at(0).callsOff(9 * minute)
+			s.at(minute).presses(minute, "")
+			s.at(2 * minute).callsOff(9 * minute)
+			s.at(20 * minute).callsOff(9 * minute)
+		}, alerts.Firing},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := tell(t, alerts.SOSCall)
+			c.play(s)
+			if a := s.only(); a.State != c.want || s.log[0] != alerts.Raised {
+				t.Errorf("%s, log %v, reasons %q; want %s", a.State, s.log, a.Reasons, c.want)
+			}
+		})
+	}
+}
+
 func TestSOSOfAnUnknownDeviceFailsOpen(t *testing.T) {
 	s := tell(t, alerts.SOSCall).at(0)
 	s.ctx.Device = nil

@@ -22,7 +22,7 @@ func stepSOS(now time.Time, rule *Rule, st SubjectState, in Input, ctx *Context)
 		st.Through = r.Measured
 	}
 	if active, said := r.Values.Get(contract.Active); said && active == 0 {
-		return sosOff(now, st, r.Measured)
+		return sosOff(now, st, r)
 	}
 	evidence := sosEvidence(r)
 	for i, ep := range st.Memory.Episodes { // the same message again is no press
@@ -36,13 +36,14 @@ func stepSOS(now time.Time, rule *Rule, st SubjectState, in Input, ctx *Context)
 		a := st.change(now, i, func(_ *Episode, a *Alert) { a.addEvidence(evidence) })
 		return st, []Finding{{Kind: Recorded, Alert: a}} // this copy has the text
 	}
+	pressed := st.after(said(r)) // of the same moment as a word that came before it: it came after it
 	gap := rule.SOS.EpisodeGap
 	for i := len(st.Memory.Episodes) - 1; i >= 0; i-- {
 		ep := &st.Memory.Episodes[i]
-		if r.Measured.Before(ep.From.Add(-gap)) || r.Measured.After(ep.To.Add(gap)) {
+		if pressed.Before(ep.From.Add(-gap)) || pressed.After(ep.To.Add(gap)) {
 			continue
 		}
-		if n := st.offsBefore(r.Measured); n != st.offsBefore(ep.From) && n != st.offsBefore(ep.To) {
+		if n := st.offsBefore(pressed); n != st.offsBefore(ep.From) && n != st.offsBefore(ep.To) {
 			continue // the warden called it off in between
 		}
 		kind := Recorded
@@ -51,14 +52,14 @@ func stepSOS(now time.Time, rule *Rule, st SubjectState, in Input, ctx *Context)
 		}
 		a := st.change(now, i, func(ep *Episode, a *Alert) {
 			a.addEvidence(evidence)
-			if lat, lon, ok, registered := ctx.place(r); ok && !registered && !r.Measured.Before(ep.To) {
+			if lat, lon, ok, registered := ctx.place(r); ok && !registered && !pressed.Before(ep.To) {
 				a.Lat, a.Lon, a.HasPlace = lat, lon, true
 			}
-			if r.Measured.Before(ep.From) {
-				ep.From, a.Measured = r.Measured, r.Measured
+			if pressed.Before(ep.From) {
+				ep.From, a.Measured = pressed, r.Measured
 			}
-			if ep.Open && r.Measured.After(ep.To) {
-				ep.To = r.Measured
+			if ep.Open && pressed.After(ep.To) {
+				ep.To = pressed
 			}
 		})
 		return st, []Finding{{Kind: kind, Alert: a}}
@@ -69,8 +70,8 @@ func stepSOS(now time.Time, rule *Rule, st SubjectState, in Input, ctx *Context)
 	a.addEvidence(evidence)
 	noOrderWhenLate(now, rule, a)
 	a.Summary, a.SummaryEn = sosSummary(now, r, ctx)
-	ep := Episode{ID: a.ID, From: r.Measured, To: r.Measured, Open: true, Alert: a}
-	if n := st.offsBefore(r.Measured); n < len(st.Memory.Offs) { // the call came after the word that it is over
+	ep := Episode{ID: a.ID, From: pressed, To: pressed, Open: true, Alert: a}
+	if n := st.offsBefore(pressed); n < len(st.Memory.Offs) { // the call came after the word that it is over
 		off := st.Memory.Offs[n]
 		ep.Open, ep.To = false, off
 		a.State, a.Resolved = Resolved, now
@@ -82,15 +83,46 @@ func stepSOS(now time.Time, rule *Rule, st SubjectState, in Input, ctx *Context)
 	return st, []Finding{{Kind: Raised, Alert: a}}
 }
 
-// offsBefore counts the words "called off" before the time. A press and a word
-// of the same moment: the press came first.
+// said is when the warden spoke: as measured, but no later than it was received.
+// A clock that runs ahead must not call off what has not been called yet.
+func said(r *contract.Reading) time.Time {
+	if r.Measured.After(r.Received) {
+		return r.Received
+	}
+	return r.Measured
+}
+
+// after is the time, or the next moment after it that is no word's.
+func (st *SubjectState) after(t time.Time) time.Time {
+	for {
+		if _, taken := slices.BinarySearchFunc(st.Memory.Offs, t, time.Time.Compare); !taken {
+			return t
+		}
+		t = t.Add(1)
+	}
+}
+
+// offsBefore counts the words "called off" before the time.
 func (st *SubjectState) offsBefore(t time.Time) int {
 	n, _ := slices.BinarySearchFunc(st.Memory.Offs, t, time.Time.Compare)
 	return n
 }
 
-// sosOff takes the warden's word that it is over.
-func sosOff(now time.Time, st SubjectState, t time.Time) (SubjectState, []Finding) {
+// sosOff takes the warden's word that it is over. The same word again is none: a
+// copy of one whose clock ran ahead is received later, and must not end a call
+// that came in between.
+func sosOff(now time.Time, st SubjectState, r *contract.Reading) (SubjectState, []Finding) {
+	if slices.ContainsFunc(st.Memory.Ahead, r.Measured.Equal) {
+		return st, nil
+	}
+	t := said(r)
+	if t.Before(r.Measured) {
+		t = st.after(t)
+		st.Memory.Ahead = append(slices.Clip(st.Memory.Ahead), r.Measured)
+		if n := len(st.Memory.Ahead); n > maxOffs {
+			st.Memory.Ahead = st.Memory.Ahead[n-maxOffs:]
+		}
+	}
 	at, known := slices.BinarySearchFunc(st.Memory.Offs, t, time.Time.Compare)
 	if known {
 		return st, nil
