@@ -6,8 +6,32 @@ import (
 	"time"
 
 	"firewatch/alerts"
+	"firewatch/alerts/alertstest/memstore"
 	contract "firewatch/firmware-contracts"
 )
+
+// TestADrillIsNotTheOrderThatAnAlertWants: the automatic order is still to be
+// given after a drill that names the alert, and no more after a real one.
+func TestADrillIsNotTheOrderThatAnAlertWants(t *testing.T) {
+	ctx, s := t.Context(), memstore.New()
+	rule := alerts.Rule{Fresh: time.Hour, Order: alerts.OrderPolicy{Mode: alerts.ModeAutomatic}}
+	fire := alerts.Alert{ID: "al-1", State: alerts.Firing, Raised: noon, Evidence: []alerts.Evidence{{Measured: noon}}}
+	if err := s.SaveJudged(ctx, alerts.Judged{Alerts: []alerts.Alert{fire}}); err != nil {
+		t.Fatal(err)
+	}
+	for _, o := range []alerts.Order{{ID: "or-1", Alert: "al-1", Drill: true}, {ID: "or-2", Alert: "al-1"}} {
+		if _, _, err := s.CreateOrder(ctx, o, nil, nil); err != nil {
+			t.Fatal(err)
+		}
+		a, err := s.Alert(ctx, "al-1")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := rule.WantsOrder(&a); got != o.Drill {
+			t.Errorf("after %s (drill %v) the alert wants an order: %v", o.ID, o.Drill, got)
+		}
+	}
+}
 
 func TestShippedRulesAreValid(t *testing.T) {
 	for name, data := range map[string][]byte{"default": alerts.DefaultRules(), "demo": alerts.DemoRules()} {

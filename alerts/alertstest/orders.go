@@ -188,10 +188,29 @@ var orderTests = map[string]func(check){
 		a := newAlert("al-1", 0)
 		must(t, s.SaveJudged(t.Context(), alerts.Judged{Alerts: []alerts.Alert{a}}))
 		o := newOrder("or-1", 0)
-		o.Alert = "al-1"
+		o.Alert, o.Drill = "al-1", false
 		got2(s.CreateOrder(t.Context(), o, deliveriesTo("a"), nil))(t)
 		a.Order = "or-1"
 		equal(t, "alert", got(s.Alert(t.Context(), "al-1"))(t), a)
+	},
+	"FirstRealOrderStaysItsAlerts": func(t check) {
+		s := t.store
+		must(t, s.SaveJudged(t.Context(), alerts.Judged{Alerts: []alerts.Alert{newAlert("al-1", 0)}}))
+		for i, c := range []struct {
+			drill bool
+			want  string
+		}{{true, ""}, {false, "or-1"}, {true, "or-1"}, {false, "or-1"}} {
+			o := newOrder(fmt.Sprint("or-", i), i)
+			o.Alert, o.Drill = "al-1", c.drill
+			_, created := got2(s.CreateOrder(t.Context(), o, deliveriesTo("a"), nil))(t)
+			equal(t, o.ID+" created", created, true)
+			equal(t, "the alert's order after "+o.ID, got(s.Alert(t.Context(), "al-1"))(t).Order, c.want)
+		}
+		o := newOrder("or-9", 9)
+		o.Alert = "al-9"
+		if _, _, err := s.CreateOrder(t.Context(), o, nil, nil); !errors.Is(err, alerts.ErrNotFound) {
+			t.Errorf("a drill for an unknown alert: %v, want ErrNotFound", err)
+		}
 	},
 	"128DeliveriesAreOneOrder": func(t check) {
 		s := t.store

@@ -35,8 +35,8 @@ func sameOrder(earlier, o *alerts.Order) bool {
 
 // CreateOrder implements alerts.OrderStore. An order without a key is always
 // new. The same key for another order is alerts.ErrConflict, an unknown alert
-// alerts.ErrNotFound. A second order that names the same alert becomes the
-// alert's order.
+// alerts.ErrNotFound. The first order that names an alert, and is no drill, is
+// the alert's order and stays it.
 func (s *Store) CreateOrder(ctx context.Context, o alerts.Order, ds []alerts.Delivery, evs []alerts.Event) (saved alerts.Order, created bool, err error) {
 	err = s.write(ctx, func(c conn) error {
 		n, err := insertOrder(ctx, c, &o)
@@ -54,7 +54,11 @@ func (s *Store) CreateOrder(ctx context.Context, o alerts.Order, ds []alerts.Del
 			return err
 		}
 		if o.Alert != "" {
-			n, err := c.exec(ctx, "UPDATE alerts SET order_id = ? WHERE id = ?", o.ID, o.Alert)
+			caused := o.ID
+			if o.Drill {
+				caused = ""
+			}
+			n, err := c.exec(ctx, "UPDATE alerts SET order_id = CASE WHEN order_id = '' THEN ? ELSE order_id END WHERE id = ?", caused, o.Alert)
 			if err == nil && n == 0 {
 				err = fmt.Errorf("alert %q: %w", o.Alert, alerts.ErrNotFound)
 			}

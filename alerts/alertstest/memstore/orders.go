@@ -53,7 +53,7 @@ func (s *Store) CreateOrder(ctx context.Context, o alerts.Order, ds []alerts.Del
 		d.Order = o.ID
 		s.deliveries[deliveryKey{o.ID, d.Team}] = d
 	}
-	if known {
+	if known && !o.Drill && a.Order == "" {
 		a.Order = o.ID
 		s.alerts[o.Alert] = a
 	}
