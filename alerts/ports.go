@@ -124,7 +124,8 @@ type OrderQuery struct {
 type WarningStore interface {
 	// SaveWarning stores a message, and ends the ones its references supersede
 	// or cancel, in one transaction. The same message again changes nothing
-	// and returns the stored one with created false.
+	// and returns the stored one with created false; another message (Raw) of
+	// the same sender, identifier and time sent is ErrConflict.
 	SaveWarning(ctx context.Context, w Warning, evs []Event) (saved Warning, created bool, err error)
 	// Warnings are listed newest first; inForceAt non-zero keeps those with a
 	// block in force then.

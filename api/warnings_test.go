@@ -84,6 +84,25 @@ func TestWarningComesIntoForceAndEnds(t *testing.T) {
 	}
 }
 
+func TestACorrectionNeedsItsOwnIdentifier(t *testing.T) {
+	e := newEnv(t)
+	first := capDoc{"w1", sent, "Actual", "Alert", "", "ORANGE", area("易县", "130633")}
+	w := into[v1.Warning](e.warn("city", first).want(http.StatusCreated))
+	other := first
+	other.severity = "RED"
+	if p := e.warn("city", other).problem(http.StatusConflict, "conflict"); !strings.Contains(p.Detail, "Update") || !strings.Contains(p.Detail, "identifier") {
+		t.Errorf("problem %+v", p)
+	}
+	if w = into[v1.Warning](e.get("city", "/warnings/"+w.ID).want(200)); w.Blocks[0].Level != "orange" {
+		t.Errorf("after the conflict: %+v", w)
+	}
+	other.id, other.msgType, other.references = "w2", "Update", "13060041600000,w1,"+sent
+	e.warn("city", other).want(http.StatusCreated)
+	if w = into[v1.Warning](e.get("city", "/warnings/"+w.ID).want(200)); w.EndedBy != "w2" {
+		t.Errorf("after the update: %+v", w)
+	}
+}
+
 func TestDrillIsNeverInForce(t *testing.T) {
 	e := newEnv(t)
 	real := into[v1.Warning](e.warn("city", capDoc{"w1", sent, "Actual", "Alert", "", "RED", area("易县", "130633")}).want(201))

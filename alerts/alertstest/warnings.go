@@ -74,6 +74,24 @@ var warningTests = map[string]func(check){
 		equal(t, "events", len(newEvents(t, s, 0)), 1)
 		equal(t, "warnings", len(got(s.Warnings(t.Context(), time.Time{}, 10))(t)), 1)
 	},
+	"AnotherMessageOfTheSameNameIsAConflict": func(t check) {
+		s := t.store
+		w := newWarning("1", "Alert", 0)
+		saveWarning(t, s, w)
+		for _, raw := range [][]byte{[]byte("<alert>\x00\xfe</alert>"), nil} {
+			other := newWarning("1", "Alert", 0)
+			other.ID, other.Raw = "wa-other", raw
+			_, created, err := s.SaveWarning(t.Context(), other, []alerts.Event{event(alerts.EventWarning)})
+			if created || !errors.Is(err, alerts.ErrConflict) {
+				t.Errorf("%q: created %v, %v, want ErrConflict", raw, created, err)
+			}
+		}
+		equal(t, "warnings", got(s.Warnings(t.Context(), time.Time{}, 10))(t), []alerts.Warning{w})
+		equal(t, "events", len(newEvents(t, s, 0)), 1)
+		later := newWarning("1", "Alert", 5)
+		later.ID, later.Raw = "wa-later", []byte("sent at another time")
+		saveWarning(t, s, later)
+	},
 	"UpdateEndsWhatItRefersTo": func(t check) {
 		s := t.store
 		first, other := newWarning("1", "Alert", 0), newWarning("2", "Alert", 0)

@@ -1,6 +1,7 @@
 package sqlstore
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -39,6 +40,9 @@ func (s *Store) SaveWarning(ctx context.Context, w alerts.Warning, evs []alerts.
 		known, err := queryOne(ctx, c, scanWarning, "SELECT "+warningCols+
 			" FROM warnings WHERE sender = ? AND identifier = ? AND sent_ms = ?", w.Sender, w.Identifier, w.Sent)
 		if !errors.Is(err, alerts.ErrNotFound) {
+			if err == nil && !bytes.Equal(known.Raw, w.Raw) {
+				err = fmt.Errorf("%s is another message with the same time sent: %w", known.ID, alerts.ErrConflict)
+			}
 			if err == nil {
 				saved, err = withParts(ctx, c, known)
 			}

@@ -89,7 +89,12 @@ func (a *API) createWarning(c *gin.Context, s scope) error {
 	}
 	w.ID, w.Received, w.Raw = alerts.NewID("wa", now), now, doc
 	saved, created, err := a.Warnings.SaveWarning(ctx, w, []alerts.Event{idEvent(alerts.EventWarning, w.ID, "", now)})
-	if err != nil {
+	if errors.Is(err, alerts.ErrConflict) {
+		return &Error{
+			Code: CodeConflict, Cause: err,
+			Detail: "已有 sender、identifier、sent 相同而内容不同的消息，未录入；更正须以 Update 发送，使用自己的 identifier，并以 references 指明所更正的消息",
+		}
+	} else if err != nil {
 		return fmt.Errorf("saving a warning: %w", err)
 	}
 	status := http.StatusOK

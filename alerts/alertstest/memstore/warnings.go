@@ -29,6 +29,9 @@ func (s *Store) SaveWarning(ctx context.Context, w alerts.Warning, evs []alerts.
 	defer leave()
 	for _, old := range s.warnings {
 		if old.Sender == w.Sender && old.Identifier == w.Identifier && old.Sent.Equal(w.Sent) {
+			if !bytes.Equal(old.Raw, w.Raw) {
+				return alerts.Warning{}, false, fmt.Errorf("warning %q of %q: %w", w.Identifier, w.Sender, alerts.ErrConflict)
+			}
 			return cloneWarning(old), false, nil
 		}
 	}
