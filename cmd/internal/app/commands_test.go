@@ -154,6 +154,16 @@ func openTestStore(tb testing.TB, data string) *sqlstore.Store {
 	return store
 }
 
+// addedSecret is the credential that device add has shown.
+func addedSecret(tb testing.TB, out string) string {
+	tb.Helper()
+	_, rest, ok := strings.Cut(out, "MQTT password")
+	if !ok {
+		tb.Fatalf("no password in %s", out)
+	}
+	return strings.Fields(rest)[0]
+}
+
 func TestDeviceAddAndUserSet(t *testing.T) {
 	data := t.TempDir()
 	seed(t, "sqlite:"+filepath.Join(data, "firewatch.db"))
@@ -290,7 +300,7 @@ func TestANewCredentialWorksAtOnce(t *testing.T) {
 	if code != exitOK {
 		t.Fatal(out)
 	}
-	secret := strings.Fields(out[strings.Index(out, "MQTT password"):])[2]
+	secret := addedSecret(t, out)
 	host, port, err := net.SplitHostPort(fw.MQTT)
 	if err != nil {
 		t.Fatal(err)
