@@ -144,11 +144,14 @@ func (q *Quarantine) Keep(_ context.Context, rs []ingest.Rejection) error {
 	for i := range rs {
 		r := &rs[i]
 		d := q.device(r, now)
-		d.count(r)
-		if err != nil || !d.spend(now, &q.o) {
+		other := d.count(r)
+		keep := err == nil && d.spend(now, &q.o)
+		if keep || other { // the example is always one of the last reason
+			d.ex = bytes.Clone(r.Payload[:min(len(r.Payload), exampleBytes)])
+		}
+		if !keep {
 			continue
 		}
-		d.ex = bytes.Clone(r.Payload[:min(len(r.Payload), exampleBytes)])
 		q.encode(r)
 		kept++
 		if q.line.Len() >= flushBytes {
@@ -209,16 +212,18 @@ func (q *Quarantine) device(r *ingest.Rejection, now time.Time) *device {
 	return d
 }
 
-func (d *device) count(r *ingest.Rejection) {
+// count reports whether the reason is another than before.
+func (d *device) count(r *ingest.Rejection) (other bool) {
 	d.total++
 	d.last = r.Received
 	// Copies, and only when they differ: the message's bytes are let go of.
 	if s := cut(r.Reason, reasonBytes); s != d.reason {
-		d.reason = strings.Clone(s)
+		d.reason, other = strings.Clone(s), true
 	}
 	if s := cut(r.Topic, topicBytes); s != d.topic {
 		d.topic = strings.Clone(s)
 	}
+	return other
 }
 
 // spend takes one from the budget, if there is one.

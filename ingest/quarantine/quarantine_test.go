@@ -160,6 +160,36 @@ func TestFloodOfOneDeviceCostsLittle(t *testing.T) {
 	}
 }
 
+func TestExampleGoesWithTheLastReason(t *testing.T) {
+	dir := t.TempDir()
+	o := Options{Dir: dir, Burst: 2, Refill: time.Hour}
+	q := open(t, o)
+	rejection := func(reason, payload string) ingest.Rejection {
+		r := garbage("tr-1", 0)
+		r.Reason, r.Payload = reason, []byte(payload)
+		return r
+	}
+	check := func(when, reason, example string) {
+		t.Helper()
+		if c := countOf(q, "tr-1"); c.LastReason != reason || string(c.Example) != example {
+			t.Errorf("%s: %q with %q, want %q with %q", when, c.LastReason, c.Example, reason, example)
+		}
+	}
+	keep(t, q, rejection("lat", "first"), rejection("lat", "second"))
+	check("within the budget", "lat", "second")
+	keep(t, q, rejection("lat", "third"))
+	check("beyond it, the same reason", "lat", "second")
+	long := strings.Repeat("x", 2*exampleBytes)
+	keep(t, q, rejection("lon", long))
+	check("beyond it, another reason", "lon", long[:exampleBytes])
+	if n := len(lines(t, dir)); n != 2 {
+		t.Errorf("%d rejections on disk, want 2", n)
+	}
+	q.Close()
+	q = open(t, o)
+	check("after a restart", "lon", long[:exampleBytes])
+}
+
 func TestBudgetComesBack(t *testing.T) {
 	dir := t.TempDir()
 	synctest.Test(t, func(t *testing.T) {
