@@ -58,8 +58,10 @@ func New(o Options) (*Server, error) {
 	})
 	s.v1.Register(s.engine)
 
-	s.engine.GET("/healthz", s.healthz)
-	s.engine.GET("/readyz", s.readyz)
+	for _, method := range []string{http.MethodGet, http.MethodHead} {
+		s.engine.Handle(method, "/healthz", s.healthz)
+		s.engine.Handle(method, "/readyz", s.readyz)
+	}
 	s.engine.GET("/metrics", s.insiders, gin.WrapH(promhttp.HandlerFor(o.Gatherer, promhttp.HandlerOpts{
 		ErrorLog: zap.NewStdLog(o.Log.Named("metrics")), MaxRequestsInFlight: 4, Timeout: 10 * time.Second,
 	})))

@@ -285,6 +285,26 @@ func TestLongAnswersAreCompressed(t *testing.T) {
 	}
 }
 
+func TestHeadAnswersLikeGetWithoutABody(t *testing.T) {
+	e := newEnv(t)
+	for _, broken := range []bool{false, true} {
+		if broken {
+			e.setHealth(Check{Name: "broker", Reason: "connection refused"})
+		}
+		for _, path := range []string{"/healthz", "/readyz"} {
+			get, head := e.do(request{method: "GET", path: path}), e.do(request{method: "HEAD", path: path})
+			if head.Code != get.Code || head.Body.Len() != 0 {
+				t.Errorf("HEAD %s: %d with %d bytes, want %d and none", path, head.Code, head.Body.Len(), get.Code)
+			}
+			for _, name := range []string{"Content-Type", "Content-Length", "Cache-Control"} {
+				if got, want := head.Header().Get(name), get.Header().Get(name); got != want {
+					t.Errorf("HEAD %s: %s %q, want %q", path, name, got, want)
+				}
+			}
+		}
+	}
+}
+
 func TestHealthReadinessAndMetrics(t *testing.T) {
 	e := newEnv(t)
 	e.do(request{method: "GET", path: "/healthz"}).want(200)
