@@ -184,6 +184,33 @@ func TestBodiesAreStrict(t *testing.T) {
 	if len(p.Errors) != 1 || p.Errors[0].Field != "nota" {
 		t.Errorf("unknown field: %+v", p)
 	}
+	for body, fields := range map[string]string{
+		`{"note":"a","note":"b"}`:                 "note",
+		`{"NOTE":"a"}`:                            "NOTE",
+		`{"note":"a","Note":"b"}`:                 "Note",
+		`{"note":"a","n\u006fte":"b","nOte":"c"}`: "note nOte",
+	} {
+		p := e.post("yixian", acks, body).problem(400, "invalid")
+		var got []string
+		for _, f := range p.Errors {
+			got = append(got, f.Field)
+		}
+		if strings.Join(got, " ") != fields {
+			t.Errorf("%s: faults in %q, want %q", body, got, fields)
+		}
+	}
+	for body, field := range map[string]string{
+		`{"kind":"check","text":"a","text":"b"}`:                                 "text",
+		`{"KIND":"check","text":"a"}`:                                            "KIND",
+		`{"kind":"check","targets":{"areas":["130633"],"areas":["130630"]}}`:     "targets.areas",
+		`{"kind":"check","targets":{"Areas":["130633"]}}`:                        "targets.Areas",
+		`{"targets":{"areas":["130633"]},"kind":"check","targets":{"teams":[]}}`: "targets",
+	} {
+		p := e.post("yixian", "/orders", body, "Idempotency-Key", "strict-bodies-1").problem(400, "invalid")
+		if len(p.Errors) != 1 || p.Errors[0].Field != field {
+			t.Errorf("%s: %+v, want a fault in %s", body, p.Errors, field)
+		}
+	}
 	e.post("yixian", acks, `{}`, "Content-Type", "text/plain").problem(415, "invalid")
 	e.post("yixian", acks, `{}`, "Content-Type", "application/x-www-form-urlencoded").problem(415, "invalid")
 }

@@ -1,12 +1,14 @@
 package v1
 
 import (
+	"bytes"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"mime"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -42,15 +44,25 @@ func (f *faults) err() error {
 }
 
 // readJSON decodes a body of exactly one JSON document without unknown fields.
+// Encoding/json takes KIND for kind and the last of two texts; here each is a
+// fault: nobody may read another order than was meant.
 func readJSON(c *gin.Context, into any) error {
 	if t, _, err := mime.ParseMediaType(c.ContentType()); err != nil || t != "application/json" {
 		return &Error{Code: CodeMediaType, Detail: "请以 application/json 发送"}
 	}
-	d := json.NewDecoder(c.Request.Body)
+	var body bytes.Buffer
+	d := json.NewDecoder(io.TeeReader(c.Request.Body, &body))
 	d.DisallowUnknownFields()
 	err := d.Decode(into)
 	if err == nil {
 		if _, err = d.Token(); errors.Is(err, io.EOF) {
+			fs := faults{}
+			if err = exactKeys(json.NewDecoder(&body), reflect.TypeOf(into), "", &fs); err != nil {
+				return &Error{Code: CodeMalformed, Detail: "不是有效的 JSON", Cause: err}
+			}
+			if len(fs) > 0 {
+				return &Error{Code: CodeMalformed, Detail: "字段名有误", Fields: fs}
+			}
 			return nil
 		}
 		if err == nil {
@@ -75,6 +87,64 @@ func readJSON(c *gin.Context, into any) error {
 		e.Detail, e.Fields = "有不认识的字段", []FieldError{{clip(name, 60), "不认识的字段"}}
 	}
 	return e
+}
+
+// exactKeys walks one value that decodes into t and notes the keys that come
+// twice in their object or are not spelled as t's tags are.
+func exactKeys(d *json.Decoder, t reflect.Type, at string, fs *faults) error {
+	for t != nil && t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	tok, err := d.Token()
+	if err != nil || tok != json.Delim('{') && tok != json.Delim('[') {
+		return err
+	}
+	seen := map[string]bool{}
+	for d.More() {
+		inner, field := elem(t), at
+		if tok == json.Delim('{') {
+			key, err := d.Token()
+			if err != nil {
+				return err
+			}
+			name, _ := key.(string)
+			field = strings.TrimPrefix(at+"."+name, ".")
+			known := true
+			if t != nil && t.Kind() == reflect.Struct {
+				inner, known = tagged(t, name)
+			}
+			switch {
+			case seen[name]:
+				fs.add(clip(field, 60), "重复的字段")
+			case !known:
+				fs.add(clip(field, 60), "不认识的字段")
+			}
+			seen[name] = true
+		}
+		if err := exactKeys(d, inner, field, fs); err != nil {
+			return err
+		}
+	}
+	_, err = d.Token() // the closing bracket
+	return err
+}
+
+// elem is the type of t's elements, nil when it has none.
+func elem(t reflect.Type) reflect.Type {
+	if t != nil && slices.Contains([]reflect.Kind{reflect.Slice, reflect.Array, reflect.Map}, t.Kind()) {
+		return t.Elem()
+	}
+	return nil
+}
+
+// tagged is the type of t's field with exactly this name in JSON.
+func tagged(t reflect.Type, name string) (reflect.Type, bool) {
+	for f := range t.Fields() {
+		if tag, _, _ := strings.Cut(f.Tag.Get("json"), ","); tag == name {
+			return f.Type, true
+		}
+	}
+	return nil, false
 }
 
 // rfc3339 says what a time must look like.
