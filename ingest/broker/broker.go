@@ -18,11 +18,11 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"sync"
 	"sync/atomic"
 	"time"
 
 	mqtt "github.com/mochi-mqtt/server/v2"
-	"github.com/mochi-mqtt/server/v2/listeners"
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
 
@@ -47,6 +47,7 @@ type Broker struct {
 	listener net.Listener
 	hook     *hook
 	log      *zap.Logger
+	close    func() error // once: mochi panics at a second time
 }
 
 // New checks the options and opens the port, so that a taken port is an error
@@ -78,7 +79,7 @@ func New(o Options) (*Broker, error) {
 		Capabilities: capabilities,
 		Logger:       slog.New(&bridge{log: o.Log.WithOptions(zap.AddCallerSkip(3))}),
 	})
-	b := &Broker{server: server, log: o.Log}
+	b := &Broker{server: server, log: o.Log, close: sync.OnceValue(server.Close)}
 	b.hook = &hook{server: server, credential: o.Credential, log: o.Log, metrics: newMetrics(o.Registerer, server)}
 	if err := server.AddHook(b.hook, nil); err != nil {
 		return nil, fmt.Errorf("adding the broker's hook: %w", err)
@@ -88,11 +89,10 @@ func New(o Options) (*Broker, error) {
 		return nil, fmt.Errorf("listening for MQTT: %w", err)
 	}
 	b.listener = l
-	l = patientListener{l, o.LoginTime}
 	if o.TLS != nil {
 		l = tls.NewListener(l, o.TLS)
 	}
-	if err := server.AddListener(listeners.NewNet("mqtt", l)); err != nil {
+	if err := server.AddListener(newListener(l, o.LoginTime)); err != nil {
 		return nil, errors.Join(fmt.Errorf("adding the MQTT listener: %w", err), l.Close())
 	}
 	return b, nil
@@ -112,14 +112,14 @@ func (b *Broker) Run(ctx context.Context, to ingest.Acceptor) error {
 	if left := b.hook.drain(5 * time.Second); left > 0 {
 		b.log.Warn("messages left unacknowledged at the stop; their devices will send them again", zap.Int64("messages", left))
 	}
-	if err := b.server.Close(); err != nil {
+	if err := b.close(); err != nil {
 		return fmt.Errorf("closing the MQTT broker: %w", err)
 	}
 	return nil
 }
 
-// Close closes the port of a broker that was never run.
-func (b *Broker) Close() error { return b.server.Close() }
+// Close closes the port. It does nothing after Run, which closes too.
+func (b *Broker) Close() error { return b.close() }
 
 // Disconnect ends the connections of the username, after its credential was
 // revoked.
@@ -130,21 +130,3 @@ func (b *Broker) Ready() error { return nil }
 
 // Clients is the count of connected clients.
 func (b *Broker) Clients() int64 { return atomic.LoadInt64(&b.server.Info.ClientsConnected) }
-
-// patientListener ends connections that do not log in: mochi replaces the
-// deadline by that of the keep-alive once a client has sent its CONNECT.
-type patientListener struct {
-	net.Listener
-	patience time.Duration
-}
-
-func (l patientListener) Accept() (net.Conn, error) {
-	c, err := l.Listener.Accept()
-	if err != nil {
-		return nil, err
-	}
-	if err := c.SetDeadline(time.Now().Add(l.patience)); err != nil {
-		return nil, errors.Join(err, c.Close())
-	}
-	return c, nil
-}

@@ -315,7 +315,7 @@ func TestClientThatDoesNotReadDelaysNobody(t *testing.T) {
 		for range got {
 		}
 	}()
-	mute := dialRaw(t, addr, "tr-1", "raw")
+	mute := dialRaw(t, addr, "raw")
 	mute.publish(t, "fw/v1/trackers/tr-1/positions", 200_000)
 	c := connect(t, addr, "tr-2", nil)
 	for range 100 {
@@ -352,7 +352,7 @@ func TestAConnectionThatDoesNotLogInIsEnded(t *testing.T) {
 		t.Errorf("reading: %v, want the end of the connection", err)
 	}
 	// One that has logged in stays, although it says nothing.
-	idle := dialRaw(t, addr, "tr-1", "idle")
+	idle := dialRaw(t, addr, "idle")
 	if err := idle.SetReadDeadline(time.Now().Add(2 * time.Second)); err != nil {
 		t.Fatal(err)
 	}
@@ -388,7 +388,7 @@ func TestAnIdleClientCostsLittle(t *testing.T) {
 	before := m.HeapAlloc
 	const n = 200
 	for i := range n {
-		dialRaw(t, addr, "tr-1", fmt.Sprint("idle-", i))
+		dialRaw(t, addr, fmt.Sprint("idle-", i))
 	}
 	runtime.GC()
 	runtime.ReadMemStats(&m)
@@ -396,6 +396,55 @@ func TestAnIdleClientCostsLittle(t *testing.T) {
 	t.Logf("%d bytes of heap for a client", per)
 	if per > 64<<10 {
 		t.Errorf("%d bytes of heap for a client", per)
+	}
+}
+
+func TestAConnectionThatDoesNotLogInDelaysNoStop(t *testing.T) {
+	b, err := broker.New(broker.Options{Addr: "127.0.0.1:0", LoginTime: time.Hour, Credential: credentials{}, Log: zaptest.NewLogger(t)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- b.Run(ctx, make(taker, 1)) }()
+	c, err := net.Dial("tcp", b.Addr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	dialRaw(t, b.Addr(), "raw") // by now the other connection is accepted
+	cancel()
+	select {
+	case err := <-done:
+		if err != nil {
+			t.Error(err)
+		}
+	case <-time.After(30 * time.Second):
+		t.Error("the broker does not stop")
+	}
+}
+
+func TestCloseFreesThePortAndMayFollowRun(t *testing.T) {
+	o := broker.Options{Addr: "127.0.0.1:0", Credential: credentials{}, Log: zaptest.NewLogger(t)}
+	never, err := broker.New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := never.Close(); err != nil {
+		t.Fatal(err)
+	}
+	o.Addr = never.Addr()
+	b, err := broker.New(o)
+	if err != nil {
+		t.Fatalf("the port of a broker that was never run is still taken: %v", err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := b.Run(ctx, make(taker)); err != nil {
+		t.Error(err)
+	}
+	if err := b.Close(); err != nil {
+		t.Error(err)
 	}
 }
 

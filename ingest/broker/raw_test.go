@@ -16,9 +16,9 @@ import (
 // rawClient speaks just enough MQTT 3.1.1 to misbehave.
 type rawClient struct{ net.Conn }
 
-func dialRaw(t *testing.T, addr, username, clientID string) rawClient {
+func dialRaw(t *testing.T, addr, clientID string) rawClient {
 	t.Helper()
-	c, err := tryDial(addr, username, clientID)
+	c, err := tryDial(addr, "tr-1", clientID)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -100,6 +100,7 @@ func (s *system) openBroker(context.Context) error {
 	if err != nil {
 		return fmt.Errorf("mqtt: %w", err)
 	}
+	s.stack.Close("mqtt", b.Close)
 	s.broker, s.addresses.MQTT = b, b.Addr()
 	return nil
 }

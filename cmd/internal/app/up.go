@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"time"
 
 	"github.com/goccy/go-yaml"
@@ -58,7 +59,7 @@ type system struct {
 	broker    *broker.Broker // nil: the broker is elsewhere
 	notifier  *notifymqtt.Notifier
 	dispatch  *dispatch.Dispatcher
-	api       *api.Server
+	api       atomic.Pointer[api.Server] // the engine nudges it, maybe before it serves
 	addresses Addresses
 }
 
@@ -109,6 +110,7 @@ func (s *system) start(ctx context.Context) error {
 		{s.Has(config.Ingest) || s.Has(config.API), s.openInflux},
 		{s.Has(config.Ingest) || s.Has(config.Alerts), s.openJournal},
 		{s.EmbeddedBroker(), s.openBroker},
+		{true, s.followRoster},
 		{s.Has(config.Ingest) || s.Has(config.Alerts), s.startIngest},
 		{s.Has(config.Alerts), s.startAlerts},
 		{s.Has(config.API), s.seedAdmin},
@@ -170,8 +172,13 @@ func (s *system) openRegistry(ctx context.Context) error {
 	}
 	s.registry = r
 	s.health.add("roster", func(context.Context) error { return r.Ready() })
+	return nil
+}
+
+// followRoster comes after the broker, which is told of revoked credentials.
+func (s *system) followRoster(context.Context) error {
 	s.stack.Go("roster", func(ctx context.Context) error {
-		return r.Follow(ctx, func(username string) {
+		return s.registry.Follow(ctx, func(username string) {
 			if s.broker != nil {
 				s.broker.Disconnect(username)
 			}
@@ -358,7 +365,7 @@ func (s *system) startAPI(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("api: %w", err)
 	}
-	s.api = server
+	s.api.Store(server)
 	l, err := new(net.ListenConfig).Listen(ctx, "tcp", s.HTTP)
 	if err != nil {
 		return fmt.Errorf("http: %w", err)
@@ -389,8 +396,8 @@ func (s *system) startAPI(ctx context.Context) error {
 }
 
 func (s *system) nudgeAPI() {
-	if s.api != nil {
-		s.api.Nudge()
+	if server := s.api.Load(); server != nil {
+		server.Nudge()
 	}
 }
 
