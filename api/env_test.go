@@ -379,3 +379,9 @@ func secretless(t *testing.T, body io.Reader) {
 		}
 	}
 }
+
+func (h *history) Windows(context.Context, ingest.WindowQuery) ([]ingest.Window, error) {
+	return nil, ingest.ErrHistoryAway
+}
+
+func (h *history) Health(context.Context) ([]ingest.DeviceHealth, error) { return nil, nil }

@@ -10,7 +10,10 @@ package contract
 import (
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 // Limits of one message. A message over them is quarantined whole.
@@ -170,6 +173,49 @@ type Reading struct {
 // Late is how long after the measurement the reading came; negative when the
 // device's clock is ahead.
 func (r *Reading) Late() time.Duration { return r.Received.Sub(r.Measured) }
+
+// Validate reports why the reading is not one that a device of the contract
+// could have sent at its time of receipt, or nil. Decoders of the contract give
+// only valid ones; it is for those who make readings of something else.
+func (r *Reading) Validate() error {
+	if err := r.Device.Validate(); err != nil {
+		return err
+	}
+	if Uplink(r.Kind, r.Class, r.Device) == "" {
+		return fmt.Errorf("a %s has no readings of class %s", r.Kind, r.Class)
+	}
+	if err := CheckMeasured(r.Measured, r.Received); err != nil {
+		return err
+	}
+	if r.Seq > MaxSeq {
+		return fmt.Errorf("seq: %d is above %d", r.Seq, uint64(MaxSeq))
+	}
+	for f, x := range r.Values.All() {
+		if !f.In(r.Class) {
+			return fmt.Errorf("%s: not a field of class %s", f, r.Class)
+		}
+		if err := f.Check(x); err != nil {
+			return err
+		}
+	}
+	switch {
+	case r.Values.Has(Lat) != r.Values.Has(Lon):
+		return errors.New("lat and lon: one without the other")
+	case r.Class == Position && !r.Values.Has(Lat):
+		return errors.New("lat and lon: a position needs both")
+	case r.Class == Environment && r.Values.Len() == 0:
+		return errors.New("an environment reading without any value")
+	case r.Class == SOS && r.Code != "" && !slices.Contains(SOSCauses, r.Code):
+		return fmt.Errorf("cause %q: want one of %s", r.Code, strings.Join(SOSCauses, ", "))
+	case r.Class == Report && !slices.Contains(ReportCategories, r.Code):
+		return fmt.Errorf("category %q: want one of %s", r.Code, strings.Join(ReportCategories, ", "))
+	case len(r.Code) > MaxCodeBytes:
+		return fmt.Errorf("code has %d bytes, at most %d are allowed", len(r.Code), MaxCodeBytes)
+	case len(r.Text) > MaxTextBytes || !utf8.ValidString(r.Text):
+		return fmt.Errorf("text has %d bytes, at most %d of UTF-8 are allowed", len(r.Text), MaxTextBytes)
+	}
+	return nil
+}
 
 // ErrMeasuredTime is matched by the error of CheckMeasured.
 var ErrMeasuredTime = errors.New("measured time not believable")

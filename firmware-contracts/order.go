@@ -2,7 +2,7 @@ package contract
 
 import "time"
 
-// Receipt is what a team says about one order: first the machine's word that it
+// Receipt is what a team or a tracker says about one order: first the machine's word that it
 // arrived, then a person's. Sent is not delivered, delivered not read, read not
 // answered.
 type Receipt string
@@ -32,10 +32,12 @@ func (r Receipt) Answer() bool {
 	return false
 }
 
-// Answer is one message on a team's answers topic.
+// Answer is one message on an answers topic. Exactly one of Team and Device is
+// set.
 type Answer struct {
 	Team     TeamID
-	Order    string // the order's id
+	Device   DeviceID // a tracker
+	Order    string   // the order's id
 	Receipt  Receipt
 	Reason   string    // asked for with Rejected
 	By       string    // name of the person, or empty

@@ -9,8 +9,9 @@ import (
 //
 //	fw/v1/trackers/{device}/positions|sos|reports|status   device → firewatch
 //	fw/v1/sensors/{device}/readings|status                 device → firewatch
+//	fw/v1/trackers/{device}/answers                        device → firewatch
 //	fw/v1/teams/{team}/answers                             team   → firewatch
-//	fw/v1/trackers/{device}/orders                         firewatch → device
+//	fw/v1/trackers/{device}/orders                         firewatch → device, retained
 //	fw/v1/teams/{team}/orders                              firewatch → team, retained
 const root = "fw/v1/"
 
@@ -19,16 +20,17 @@ const root = "fw/v1/"
 var Uplinks = []string{
 	root + "trackers/+/positions", root + "trackers/+/sos", root + "trackers/+/reports", root + "trackers/+/status",
 	root + "sensors/+/readings", root + "sensors/+/status",
-	root + "teams/+/answers",
+	root + "trackers/+/answers", root + "teams/+/answers",
 }
 
 // Topic is a recognised topic: exactly one of Device and Team is set.
 type Topic struct {
-	Device DeviceID
-	Team   TeamID
-	Kind   Kind  // of the device
-	Class  Class // of the readings on an uplink of a device; 0 on other topics
-	Orders bool  // a downlink
+	Device  DeviceID
+	Team    TeamID
+	Kind    Kind  // of the device
+	Class   Class // of the readings on an uplink of a device; 0 on other topics
+	Orders  bool  // a downlink
+	Answers bool  // an uplink of answers to orders
 }
 
 // ParseTopic recognises a topic of version 1. The error names what is wrong
@@ -53,6 +55,8 @@ func ParseTopic(s string) (Topic, error) {
 		t = Topic{Kind: Tracker, Class: Report}
 	case "trackers/status":
 		t = Topic{Kind: Tracker, Class: Status}
+	case "trackers/answers":
+		t = Topic{Kind: Tracker, Answers: true}
 	case "trackers/orders":
 		t = Topic{Kind: Tracker, Orders: true}
 	case "sensors/readings":
@@ -60,7 +64,7 @@ func ParseTopic(s string) (Topic, error) {
 	case "sensors/status":
 		t = Topic{Kind: Sensor, Class: Status}
 	case "teams/answers":
-		t = Topic{}
+		t = Topic{Answers: true}
 	case "teams/orders":
 		t = Topic{Orders: true}
 	default:
@@ -88,8 +92,11 @@ func (t Topic) String() string {
 		}
 		return TeamAnswers(t.Team)
 	}
-	if t.Orders {
+	switch {
+	case t.Orders:
 		return DeviceOrders(t.Device)
+	case t.Answers:
+		return DeviceAnswers(t.Device)
 	}
 	return Uplink(t.Kind, t.Class, t.Device)
 }
@@ -116,6 +123,9 @@ func Uplink(k Kind, c Class, id DeviceID) string {
 
 // DeviceOrders is where a tracker hears orders.
 func DeviceOrders(id DeviceID) string { return root + "trackers/" + string(id) + "/orders" }
+
+// DeviceAnswers is where a tracker says received, read, and its answers.
+func DeviceAnswers(id DeviceID) string { return root + "trackers/" + string(id) + "/answers" }
 
 // TeamOrders is where a team's terminal hears orders: one retained message
 // that holds all orders the team has not answered yet.

@@ -23,7 +23,8 @@ var topics = []struct {
 	{"fw/v1/trackers/t1/status", Topic{Device: "t1", Kind: Tracker, Class: Status}, true},
 	{"fw/v1/sensors/s.1/readings", Topic{Device: "s.1", Kind: Sensor, Class: Environment}, true},
 	{"fw/v1/sensors/s.1/status", Topic{Device: "s.1", Kind: Sensor, Class: Status}, true},
-	{"fw/v1/teams/team-1/answers", Topic{Team: "team-1"}, true},
+	{"fw/v1/trackers/t1/answers", Topic{Device: "t1", Kind: Tracker, Answers: true}, true},
+	{"fw/v1/teams/team-1/answers", Topic{Team: "team-1", Answers: true}, true},
 	{"fw/v1/trackers/t1/orders", Topic{Device: "t1", Kind: Tracker, Orders: true}, false},
 	{"fw/v1/teams/team-1/orders", Topic{Team: "team-1", Orders: true}, false},
 }

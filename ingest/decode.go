@@ -32,10 +32,10 @@ func (d *ContractV1) Decode(dst []Entry, rejected []Rejection, m *Message) ([]En
 		reject("", err.Error(), m.Payload)
 	case t.Orders:
 		reject(t.Device, "topic: this one is for orders to devices and teams; nothing is reported on it", m.Payload)
-	case t.Team != "":
-		a, err := contractv1.DecodeAnswer(t.Team, m.Payload, m.Received)
+	case t.Answers:
+		a, err := contractv1.DecodeAnswer(t, m.Payload, m.Received)
 		if err != nil {
-			reject("", err.Error(), m.Payload)
+			reject(t.Device, err.Error(), m.Payload)
 			if f, ok := errors.AsType[contractv1.Fault](err); !ok || !f.Kept {
 				break
 			}

@@ -13,6 +13,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	contract "firewatch/firmware-contracts"
@@ -41,7 +42,8 @@ type Source interface {
 	Run(ctx context.Context, to Acceptor) error
 }
 
-// An Entry is what the journal keeps: one reading, or one answer of a team.
+// An Entry is what the journal keeps: one reading, or one answer of a team or a
+// tracker.
 // Exactly one of the two is set; Answer is nil for a reading.
 type Entry struct {
 	Reading contract.Reading
@@ -156,6 +158,24 @@ type Registry interface {
 	Lookup(id contract.DeviceID) (area string, known bool)
 }
 
+// A Directory knows the devices that report through somebody else's system.
+// Implementations answer from memory.
+type Directory interface {
+	// ByAlias finds the device that another system calls so; see Registered.
+	ByAlias(alias string) (Registered, bool)
+}
+
+// Registered is what an adapter needs to know of a device.
+type Registered struct {
+	ID   contract.DeviceID
+	Kind contract.Kind
+	// Alias is what another system calls the device, beginning with that
+	// system's name: "owntracks/jane/phone", "chirpstack/24e124136b323456" (the
+	// DevEUI in lower case), "tts/app1@tenant/dev1".
+	Alias string
+	Model string // of the device, like "s2120": tells how a raw frame is read; may be empty
+}
+
 // A Credential checks what a client presents to the broker.
 type Credential interface {
 	// Authenticate reports who the client is, or false. It must take about the
@@ -170,10 +190,16 @@ type Principal struct {
 	Kind    contract.Kind     // of Device
 	Team    contract.TeamID   // may hear its own orders and publish its own answers
 	Service bool              // one of our own roles: hears all uplinks, says all downlinks
+	// Topic is where a Device that does not speak the contract publishes: there
+	// and below, like owntracks/jane/phone. Empty: nowhere else.
+	Topic string
 }
 
 // MayPublish reports whether the principal may publish on the topic.
 func (p Principal) MayPublish(topic string) bool {
+	if below, ok := strings.CutPrefix(topic, p.Topic); ok && p.Topic != "" && (below == "" || below[0] == '/') {
+		return true
+	}
 	t, err := contract.ParseTopic(topic)
 	if err != nil {
 		return false
@@ -217,6 +243,30 @@ type History interface {
 	Last(ctx context.Context, class contract.Class) ([]contract.Reading, error)
 	// Quarantine returns the newest count of each device that has one.
 	Quarantine(ctx context.Context) ([]QuarantineCount, error)
+	// Windows returns what a device measured in [From, To), summed up by windows
+	// of equal length that begin at multiples of it since 1970 in UTC+8 (a day is
+	// a day of the office), oldest first, without empty ones.
+	Windows(ctx context.Context, q WindowQuery) ([]Window, error)
+	// Health returns the newest health of each device that has one.
+	Health(ctx context.Context) ([]DeviceHealth, error)
+}
+
+// WindowQuery asks for one device's readings summed up.
+type WindowQuery struct {
+	Device contract.DeviceID
+	Class  contract.Class
+	Fields []contract.Field // empty: all of the class
+	From   time.Time        // measured, included
+	To     time.Time        // measured, excluded
+	Every  time.Duration    // length of a window; at least 10 s, and at most 5,000 windows in [From, To)
+}
+
+// A Window sums up what was measured in [At, At+Every).
+type Window struct {
+	At    time.Time
+	Count int // readings
+	// Of each field that was measured; in Mean, RainMM is the sum.
+	Min, Mean, Max contract.Values
 }
 
 // ReadingQuery asks for a window of one device's readings.

@@ -9,12 +9,13 @@ import (
 	contract "firewatch/firmware-contracts"
 )
 
-// DecodeAnswer reads what a team says about an order. The error is a Fault. One
+// DecodeAnswer reads what a team or a tracker, whichever the topic names, says
+// about an order. The error is a Fault. One
 // with Kept comes with the answer: nothing is wrong with it but its time, At is
 // zero, and it must be taken as of its receipt. A person's answer is not lost
 // for a terminal's clock.
-func DecodeAnswer(team contract.TeamID, payload []byte, received time.Time) (contract.Answer, error) {
-	a, faults := decodeAnswer(team, payload, received, nil)
+func DecodeAnswer(t contract.Topic, payload []byte, received time.Time) (contract.Answer, error) {
+	a, faults := decodeAnswer(t, payload, received, nil)
 	switch {
 	case len(faults) == 0:
 		return a, nil
@@ -24,8 +25,8 @@ func DecodeAnswer(team contract.TeamID, payload []byte, received time.Time) (con
 	return contract.Answer{}, faults[0]
 }
 
-func decodeAnswer(team contract.TeamID, payload []byte, received time.Time, ignored func(int, string)) (contract.Answer, []Fault) {
-	a := contract.Answer{Team: team, Received: received.Round(0).UTC()}
+func decodeAnswer(t contract.Topic, payload []byte, received time.Time, ignored func(int, string)) (contract.Answer, []Fault) {
+	a := contract.Answer{Team: t.Team, Device: t.Device, Received: received.Round(0).UTC()}
 	d := document{ignored: ignored}
 	d.read(payload, func(name string, v *value) bool {
 		switch name {

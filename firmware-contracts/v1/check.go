@@ -71,7 +71,7 @@ func Check(payload []byte, o CheckOptions) CheckReport {
 	var faults []Fault
 	switch r.Document {
 	case DocumentAnswer:
-		_, faults = decodeAnswer(t.Team, payload, o.Now, r.ignore)
+		_, faults = decodeAnswer(t, payload, o.Now, r.ignore)
 	case DocumentOrders:
 		if len(payload) > 0 {
 			_, faults = decodeOrders(payload, r.ignore)

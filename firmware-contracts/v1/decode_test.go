@@ -206,7 +206,7 @@ func TestAnswersAreNotLostForAClock(t *testing.T) {
 		`{"t":0,"order":"or-1","answer":"perhaps"}`:                                {RuleTime, false},
 		`{"t":0,"order":"or-1","answer":"accepted"`:                                {RuleSyntax, false},
 	} {
-		a, err := DecodeAnswer("team-1", []byte(says), goldenNow)
+		a, err := DecodeAnswer(contract.Topic{Team: "team-1", Answers: true}, []byte(says), goldenNow)
 		if tt.rule == "" {
 			if err != nil || !a.At.Equal(goldenNow) {
 				t.Errorf("%s: %+v, %v", says, a, err)

@@ -138,13 +138,13 @@ func roundTrip(t *testing.T, topic contract.Topic, rs []contract.Reading) {
 func FuzzDecodeAnswer(f *testing.F) {
 	seeds(f, func(g golden) { f.Add(g.payload) })
 	f.Fuzz(func(t *testing.T, payload []byte) {
-		if a, err := DecodeAnswer("team-1", payload, goldenNow); err == nil {
+		if a, err := DecodeAnswer(contract.Topic{Team: "team-1", Answers: true}, payload, goldenNow); err == nil {
 			for _, enc := range []Encoding{JSON, CBOR} {
 				b, err := AppendAnswer(nil, enc, a)
 				if err != nil {
 					t.Fatal(err)
 				}
-				if again, err := DecodeAnswer("team-1", b, goldenNow); err != nil || again != a {
+				if again, err := DecodeAnswer(contract.Topic{Team: "team-1", Answers: true}, b, goldenNow); err != nil || again != a {
 					t.Fatalf("%q: %v\n%+v\n%+v", b, err, a, again)
 				}
 			}

@@ -70,7 +70,7 @@ func judge(document string, payload []byte) (any, []Fault) {
 	}
 	switch document {
 	case DocumentAnswer:
-		a, err := DecodeAnswer("team-130633-01", payload, goldenNow)
+		a, err := DecodeAnswer(contract.Topic{Team: "team-130633-01", Answers: true}, payload, goldenNow)
 		return one(a, err)
 	case DocumentOrders:
 		o, err := DecodeOrders(payload)

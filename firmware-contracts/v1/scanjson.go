@@ -2,6 +2,7 @@ package contractv1
 
 import (
 	"strconv"
+	"strings"
 	"unicode/utf16"
 	"unicode/utf8"
 )
@@ -241,7 +242,7 @@ func (s *scanner) escapedJSON(start, i int) ([]byte, bool) {
 			i += n
 			continue
 		default:
-			s.fail(i, `\%s is not an escape of JSON`, clip(s.b[i+1:i+2]))
+			s.fail(i, `\%s is not an escape of JSON`, strings.ToValidUTF8(clip(s.b[i+1:i+2]), "\uFFFD"))
 			return nil, false
 		}
 		i += 2

@@ -16,7 +16,8 @@ import (
 // never reused; the decoder keeps every one that was ever written.
 const (
 	readingV1 = 1
-	answerV1  = 2
+	answerV1  = 2 // of a team
+	answerV2  = 3 // of a tracker
 )
 
 // maxRecord bounds one record: twice the largest message that the contract allows.
@@ -30,6 +31,7 @@ var errRecord = errors.New("record does not decode")
 //
 //	reading: 1 received measured kind class flags seq device code text mask value…
 //	answer:  2 received at team order receipt reason by
+//	answer:  3 received at device order receipt reason by
 //
 // A time is its milliseconds since 1970 as a zigzag varint, then the remaining
 // nanoseconds as a varint; a text is its length as a varint, then its bytes;
@@ -37,10 +39,14 @@ var errRecord = errors.New("record does not decode")
 // the 8 bytes of a float64, little-endian.
 func appendRecord(b []byte, e *ingest.Entry) []byte {
 	if a := e.Answer; a != nil {
-		b = append(b, answerV1)
+		version, who := byte(answerV1), string(a.Team)
+		if a.Device != "" {
+			version, who = answerV2, string(a.Device)
+		}
+		b = append(b, version)
 		b = appendTime(b, a.Received)
 		b = appendTime(b, a.At)
-		b = appendText(b, string(a.Team))
+		b = appendText(b, who)
 		b = appendText(b, a.Order)
 		b = appendText(b, string(a.Receipt))
 		b = appendText(b, a.Reason)
@@ -110,11 +116,15 @@ func decodeRecord(b []byte, e *ingest.Entry, names *interner) error {
 		for ; mask != 0; mask &= mask - 1 {
 			r.Values.Set(contract.Field(bits.TrailingZeros64(mask)), math.Float64frombits(d.uint64())) //nolint:gosec // 0..63
 		}
-	case answerV1:
+	case answerV1, answerV2:
 		var a contract.Answer
 		a.Received = d.time()
 		a.At = d.time()
-		a.Team = contract.TeamID(d.bytes())
+		if v == answerV2 {
+			a.Device = contract.DeviceID(names.text(d.bytes()))
+		} else {
+			a.Team = contract.TeamID(d.bytes())
+		}
 		a.Order = string(d.bytes())
 		a.Receipt = contract.Receipt(names.text(d.bytes()))
 		a.Reason = string(d.bytes())

@@ -26,7 +26,7 @@ type line struct {
 func (l *line) Publish(topic string, payload []byte, acked func()) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	a, err := contractv1.DecodeAnswer(l.team, payload, time.Now())
+	a, err := contractv1.DecodeAnswer(contract.Topic{Team: l.team, Answers: true}, payload, time.Now())
 	if err != nil || topic != contract.TeamAnswers(l.team) {
 		l.t.Errorf("%s: %s: %v", topic, payload, err)
 	}

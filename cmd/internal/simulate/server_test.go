@@ -80,7 +80,7 @@ func (s *server) Put(_ context.Context, m ingest.Message) error {
 	case err != nil:
 		s.faults = append(s.faults, err.Error())
 	case topic.Team != "":
-		a, err := contractv1.DecodeAnswer(topic.Team, m.Payload, m.Received)
+		a, err := contractv1.DecodeAnswer(topic, m.Payload, m.Received)
 		if err != nil {
 			s.faults = append(s.faults, err.Error())
 		}
