@@ -32,7 +32,8 @@ func (d *device) observe(r *contract.Reading, alone bool) {
 	// An alarm without a believable time carries that of its receipt, which says
 	// nothing about the device's clock; so does a last will, whose time is that
 	// of connecting.
-	if !(measured == received && (r.Class == contract.SOS || r.Class == contract.Report)) && !lastWill(r) {
+	alarm := r.Class == contract.SOS || r.Class == contract.Report
+	if (!alarm || measured != received) && !lastWill(r) {
 		d.Clock.observe(measured, received)
 	}
 	if r.HasSeq && alone {

@@ -49,9 +49,7 @@ func TestSequenceCountsExactlyWhatNeverCame(t *testing.T) {
 		came := map[uint64]bool{0: true, last: true}
 		order := []uint64{0}
 		var repeated uint64
-		for _, n := range rapid.SliceOf(rapid.Uint64Range(1, last)).Draw(t, "order") {
-			order = append(order, n)
-		}
+		order = append(order, rapid.SliceOf(rapid.Uint64Range(1, last)).Draw(t, "order")...)
 		order = append(order, last)
 		seen := map[uint64]bool{}
 		var s sequence

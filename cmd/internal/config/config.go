@@ -29,6 +29,25 @@ const (
 // Roles lists every role.
 var Roles = []string{Ingest, Alerts, API}
 
+// The adapters for devices of another make.
+const (
+	OwnTracks  = "owntracks"
+	ChirpStack = "chirpstack"
+	TTS        = "tts"
+)
+
+// Adapters lists every adapter.
+var Adapters = []string{OwnTracks, ChirpStack, TTS}
+
+// A Feed is where an adapter's messages come from when that is not the broker of
+// our own devices.
+type Feed struct {
+	Broker   string // URL; empty: the broker of our own devices
+	CA       string // its certificate authority
+	Username string
+	Password Secret
+}
+
 // Config is all settings of a process.
 type Config struct {
 	Roles    []string
@@ -46,6 +65,7 @@ type Config struct {
 	MQTT         string // listen address of the embedded broker
 	MQTTTLSCert  string
 	MQTTTLSKey   string
+	MQTTClientCA string // authority of the devices' certificates at the embedded broker; empty: none are asked for
 	MQTTBroker   string // URL of an external broker; empty: the embedded one
 	MQTTCA       string // certificate authority of the external broker
 	MQTTUsername string
@@ -53,12 +73,18 @@ type Config struct {
 	MQTTClientID string
 	MQTTGroup    string // shared subscription group
 
+	Adapters []string // that are switched on
+	Feeds    [3]Feed  // of each of the package's Adapters
+
 	InfluxURL      string // empty: the embedded influxd
 	InfluxBinary   string // empty: influxd beside this program, in bin, or in the PATH
 	InfluxToken    Secret
 	InfluxOrg      string
 	InfluxDatabase string
+	InfluxGzip     string        // off, on, auto
 	InfluxKeep     time.Duration // how long readings are kept; 0: for ever
+	KeepTenMinutes time.Duration // how long their ten-minute summaries are kept; 0: for ever
+	KeepDaily      time.Duration // how long their daily summaries are kept; 0: for ever
 
 	Store   Secret // URL of the relational store; may hold a password
 	Rules   string // file; empty: the rules that come with firewatch
@@ -66,6 +92,7 @@ type Config struct {
 	Seasons string // file; empty: the stored table, or the sample
 
 	JournalMaxBytes int64
+	JournalMaxAge   time.Duration
 	StopTimeout     time.Duration
 }
 
@@ -75,10 +102,14 @@ func Default() Config {
 		Roles: slices.Clone(Roles), Data: "data",
 		LogLevel: "info", LogFormat: "console",
 		HTTP: "127.0.0.1:8080", MQTT: "127.0.0.1:1883",
-		InfluxOrg: "firewatch", InfluxDatabase: "firewatch",
-		JournalMaxBytes: 10 << 30, StopTimeout: 20 * time.Second,
+		InfluxOrg: "firewatch", InfluxDatabase: "firewatch", InfluxGzip: "auto",
+		InfluxKeep: 90 * day, KeepTenMinutes: 2 * 365 * day,
+		Adapters:        []string{OwnTracks},
+		JournalMaxBytes: 10 << 30, JournalMaxAge: 72 * time.Hour, StopTimeout: 20 * time.Second,
 	}
 }
+
+const day = 24 * time.Hour
 
 // Has reports whether the process has the role.
 func (c *Config) Has(role string) bool { return slices.Contains(c.Roles, role) }
@@ -140,6 +171,10 @@ func (c *Config) Check() error {
 	case c.Has(Alerts):
 		bad("mqtt-broker", "is empty; alerts without ingest needs the URL of the broker")
 	}
+	c.checkAdapters(bad)
+	if c.MQTTClientCA != "" && (c.MQTTTLSCert == "" || !c.EmbeddedBroker()) {
+		bad("mqtt-client-ca", "is for the embedded broker with TLS: give mqtt-tls-cert and mqtt-tls-key")
+	}
 	switch {
 	case c.InfluxURL != "":
 		checkURL(bad, "influx-url", c.InfluxURL, "http", "https")
@@ -156,13 +191,45 @@ func (c *Config) Check() error {
 	if c.JournalMaxBytes < 64<<20 {
 		bad("journal-max-bytes", "%d; want at least 67108864 (64 MiB)", c.JournalMaxBytes)
 	}
-	if c.InfluxKeep != 0 && c.InfluxKeep < time.Hour {
-		bad("influx-keep", "%s; want at least 1h, or 0 for ever", c.InfluxKeep)
+	if c.JournalMaxAge < time.Hour {
+		bad("journal-max-age", "%s; want at least 1h", c.JournalMaxAge)
+	}
+	for _, keep := range []struct {
+		name string
+		d    time.Duration
+	}{{"influx-keep", c.InfluxKeep}, {"keep-ten-minutes", c.KeepTenMinutes}, {"keep-daily", c.KeepDaily}} {
+		if keep.d != 0 && keep.d < time.Hour {
+			bad(keep.name, "%s; want at least 1h, or 0 for ever", keep.d)
+		}
+	}
+	if !slices.Contains([]string{"off", "on", "auto"}, c.InfluxGzip) {
+		bad("influx-gzip", "%q; want off, on or auto", c.InfluxGzip)
 	}
 	if c.StopTimeout <= 0 {
 		bad("stop-timeout", "%s; want a time above 0", c.StopTimeout)
 	}
 	return errors.Join(errs...)
+}
+
+func (c *Config) checkAdapters(bad complain) {
+	for _, a := range c.Adapters {
+		if !slices.Contains(Adapters, a) {
+			bad("adapters", "%q is none; want some of %s", a, strings.Join(Adapters, ", "))
+		}
+	}
+	for i, a := range Adapters {
+		f, on := c.Feeds[i], slices.Contains(c.Adapters, a)
+		switch {
+		case f != (Feed{}) && !on:
+			bad(a+"-broker", "is given, but adapters does not name %s", a)
+		case f.Broker != "":
+			checkURL(bad, a+"-broker", f.Broker, "tcp", "mqtt", "ssl", "mqtts", "ws", "wss")
+		case f != (Feed{}):
+			bad(a+"-broker", "is empty, but an account or authority for it is given")
+		case on && a != OwnTracks && c.EmbeddedBroker():
+			bad(a+"-broker", "is empty; nobody but our own devices may publish at the embedded broker: give the URL of the one that %s publishes to", a)
+		}
+	}
 }
 
 type complain func(key, format string, args ...any)

@@ -54,15 +54,14 @@ func (c *Config) settings() []setting {
 			return nil
 		}}
 	}
-	return []setting{
-		{
-			name: "roles", help: "roles of this process, comma-separated: ingest, alerts, api",
-			set: func(v string) error {
-				c.Roles = strings.FieldsFunc(v, func(r rune) bool { return r == ',' || r == ' ' })
-				return nil
-			},
-			show: func() string { return strings.Join(c.Roles, ",") },
-		},
+	words := func(name string, p *[]string, help string) setting {
+		return setting{name: name, help: help, show: func() string { return strings.Join(*p, ",") }, set: func(v string) error {
+			*p = strings.FieldsFunc(v, func(r rune) bool { return r == ',' || r == ' ' })
+			return nil
+		}}
+	}
+	all := []setting{
+		words("roles", &c.Roles, "roles of this process, comma-separated: ingest, alerts, api"),
 		str("data", &c.Data, "folder for everything that is kept"),
 		boolean("demo", &c.Demo, "sample set of Baoding with simulated devices (演示)"),
 		boolean("insecure", &c.Insecure, "allow listening beyond this machine without TLS"),
@@ -74,18 +73,23 @@ func (c *Config) settings() []setting {
 		str("mqtt", &c.MQTT, "address on which the embedded MQTT broker listens"),
 		str("mqtt-tls-cert", &c.MQTTTLSCert, "certificate file (PEM) of the embedded broker"),
 		str("mqtt-tls-key", &c.MQTTTLSKey, "key file (PEM) of the embedded broker"),
+		str("mqtt-client-ca", &c.MQTTClientCA, "authority file (PEM) of devices' certificates at the embedded broker; with it a device may log in by certificate"),
 		str("mqtt-broker", &c.MQTTBroker, "URL of an external broker, like tcp://127.0.0.1:1883; empty: the embedded one"),
 		str("mqtt-ca", &c.MQTTCA, "certificate authority file (PEM) of the external broker"),
 		str("mqtt-username", &c.MQTTUsername, "account at the external broker"),
 		secret("mqtt-password", &c.MQTTPassword, "password at the external broker"),
 		str("mqtt-client-id", &c.MQTTClientID, "name of the session at the external broker; by itself one that stays with the data folder"),
 		str("mqtt-group", &c.MQTTGroup, "shared subscription group, for several ingest processes"),
+		words("adapters", &c.Adapters, "devices of another make to understand, comma-separated: owntracks, chirpstack, tts"),
 		str("influx-url", &c.InfluxURL, "URL of InfluxDB; empty: the embedded server"),
 		str("influx-binary", &c.InfluxBinary, "the embedded server's program; empty: influxd beside firewatch, in bin, or in the PATH"),
 		secret("influx-token", &c.InfluxToken, "token of InfluxDB, or user:password for 1.8"),
 		str("influx-org", &c.InfluxOrg, "organisation in InfluxDB 2.x"),
 		str("influx-database", &c.InfluxDatabase, "database or bucket in InfluxDB"),
+		str("influx-gzip", &c.InfluxGzip, "compress what is written to InfluxDB: off, on, or auto: unless it is on this machine or in a private network"),
 		duration("influx-keep", &c.InfluxKeep, "how long readings are kept; 0: for ever. Shortening it deletes what is older"),
+		duration("keep-ten-minutes", &c.KeepTenMinutes, "how long ten-minute summaries are kept; 0: for ever. Shortening it deletes what is older"),
+		duration("keep-daily", &c.KeepDaily, "how long daily summaries, SOS and reports are kept; 0: for ever. Shortening it deletes what is older"),
 		secret("store", &c.Store, "relational store: postgres://… or sqlite:FILE; empty: SQLite in the data folder"),
 		str("rules", &c.Rules, "file of alert rules; empty: those that come with firewatch"),
 		str("policy", &c.Policy, "file of deadlines of orders and calls; empty: those that come with firewatch"),
@@ -102,8 +106,18 @@ func (c *Config) settings() []setting {
 			},
 			show: func() string { return strconv.FormatInt(c.JournalMaxBytes, 10) },
 		},
+		duration("journal-max-age", &c.JournalMaxAge, "after so long without InfluxDB the oldest ordinary readings are thinned; never an alarm"),
 		duration("stop-timeout", &c.StopTimeout, "longest time for an orderly stop"),
 	}
+	for i, a := range Adapters {
+		f := &c.Feeds[i]
+		all = append(all,
+			str(a+"-broker", &f.Broker, "URL of the broker that "+a+" publishes to; empty: the one of our own devices"),
+			str(a+"-ca", &f.CA, "certificate authority file (PEM) of that broker"),
+			str(a+"-username", &f.Username, "account at that broker"),
+			secret(a+"-password", &f.Password, "password at that broker"))
+	}
+	return all
 }
 
 func envName(name string) string {
