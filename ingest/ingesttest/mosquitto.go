@@ -95,3 +95,6 @@ func freeAddr(tb testing.TB) string {
 	}
 	return addr
 }
+
+// PID is the process of the broker that runs now.
+func (m *Mosquitto) PID() int { return m.cmd.Process.Pid }

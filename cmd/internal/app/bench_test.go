@@ -36,7 +36,7 @@ func BenchmarkReadingToTeamPage(b *testing.B) {
 	defer stop()
 	background := make(chan error, 1)
 	go func() {
-		_, err := simulate.Run(ctx, simulate.Options{MQTT: fw.MQTT, Fleet: fleet(set, 400), Rate: 200, Seed: 1, Log: zap.NewNop()})
+		_, err := simulate.Run(ctx, simulate.Options{MQTT: fw.MQTT, Fleet: members(set, 400), Rate: 200, Seed: 1, Log: zap.NewNop()})
 		background <- err
 	}()
 

@@ -19,8 +19,8 @@ import (
 	contract "firewatch/firmware-contracts"
 )
 
-// fleet is n devices of the sample set, with the credentials of seed.
-func fleet(set alerts.Roster, n int) []simulate.Member {
+// members is n devices of the sample set, with the credentials of seed.
+func members(set alerts.Roster, n int) []simulate.Member {
 	out := make([]simulate.Member, 0, n)
 	for i := range n {
 		d := set.Devices[i*len(set.Devices)/n] // trackers and sensors, as they are mixed in the set
@@ -40,7 +40,7 @@ func TestKillLosesNoAcknowledgedReading(t *testing.T) {
 
 	began := time.Now()
 	var ledger bytes.Buffer
-	devices := fleet(set, 500)
+	devices := members(set, 500)
 	type result struct {
 		summary simulate.Summary
 		err     error

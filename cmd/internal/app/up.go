@@ -26,6 +26,7 @@ import (
 	"firewatch/cmd/internal/config"
 	"firewatch/ingest"
 	"firewatch/ingest/broker"
+	"firewatch/ingest/fleet"
 	"firewatch/ingest/influx"
 	"firewatch/ingest/journal"
 	"firewatch/ingest/mqtt"
@@ -56,6 +57,7 @@ type system struct {
 	registry  *registry
 	influx    *influx.Client
 	journal   *journal.Journal
+	fleet     *fleet.Fleet   // nil: no ingest here
 	broker    *broker.Broker // nil: the broker is elsewhere
 	notifier  *notifymqtt.Notifier
 	dispatch  *dispatch.Dispatcher
@@ -190,7 +192,7 @@ func (s *system) followRoster(context.Context) error {
 func (s *system) openJournal(context.Context) error {
 	var readers []string
 	if s.Has(config.Ingest) {
-		readers = append(readers, influxReader)
+		readers = append(readers, influxReader, fleet.Reader)
 	}
 	if s.Has(config.Alerts) {
 		readers = append(readers, alertsReader)
@@ -321,6 +323,14 @@ func (s *system) startIngest(ctx context.Context) error {
 			return fmt.Errorf("drain: %w", err)
 		}
 		s.health.add("drain", func(context.Context) error { return o.Drain.Ready() })
+		s.fleet, err = fleet.New(fleet.Options{
+			Journal: s.journal, Dir: s.Data, Health: s.influx, Shared: s.MQTTGroup != "", Log: s.log.Named("fleet"), Metrics: s.metrics,
+		})
+		if err != nil {
+			return err
+		}
+		s.health.add("fleet", func(context.Context) error { return s.fleet.Ready() })
+		s.stack.Go("fleet", s.fleet.Run)
 	}
 	if s.broker != nil {
 		o.Sources = append(o.Sources, s.broker)

@@ -1,0 +1,491 @@
+package app
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"firewatch/cmd/internal/mqttclient"
+	contract "firewatch/firmware-contracts"
+	"firewatch/ingest/influx/influxd"
+	"firewatch/ingest/ingesttest"
+)
+
+// What `make chaos` sets to make it longer.
+const (
+	chaosSeeds    = "FIREWATCH_CHAOS_SEEDS"    // count of seeds; default 20
+	chaosReadings = "FIREWATCH_CHAOS_READINGS" // of one seed; default 50,000, so a million in all
+	chaosOutage   = "FIREWATCH_CHAOS_OUTAGE"   // longest stop of InfluxDB; default 2 s
+)
+
+const chaosDevices = 50
+
+// A million readings come in while firewatch, influxd and mosquitto are killed,
+// stopped and starved of disk at moments that the seed decides. Every reading
+// that was acknowledged to a device by the embedded broker is in InfluxDB exactly
+// once at the end; with mosquitto, every one but those that mosquitto itself lost
+// when it was killed, and these are counted by the gaps in seq.
+func TestChaosLosesNothingAcknowledged(t *testing.T) {
+	seeds := fromEnv(t, chaosSeeds, 20)
+	readings := fromEnv(t, chaosReadings, 50_000)
+	outage := 2 * time.Second
+	if s := os.Getenv(chaosOutage); s != "" {
+		var err error
+		if outage, err = time.ParseDuration(s); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w := newChaos(t)
+	total := 0
+	for seed := range seeds {
+		t.Run(fmt.Sprintf("seed %d", seed+1), func(t *testing.T) {
+			total += w.run(t, uint64(seed+1), readings, outage) //nolint:gosec // a count
+		})
+	}
+	t.Logf("%d readings acknowledged in all", total)
+}
+
+func fromEnv(t *testing.T, name string, or int) int {
+	t.Helper()
+	s := os.Getenv(name)
+	if s == "" {
+		return or
+	}
+	n, err := strconv.Atoi(s)
+	if err != nil || n <= 0 {
+		t.Fatalf("%s=%q: want a count", name, s)
+	}
+	return n
+}
+
+// chaos is the neighbours that all seeds share.
+type chaos struct {
+	influx    *influxd.Server
+	influxDir string
+	store     string // data folder with the roster, copied for every seed
+}
+
+func newChaos(t *testing.T) *chaos {
+	t.Helper()
+	w := &chaos{influxDir: t.TempDir(), store: filepath.Join(t.TempDir(), "firewatch.db")}
+	seed(t, "sqlite:"+w.store)
+	var err error
+	if w.influx, err = influxd.Start(t.Context(), influxd.Options{Binary: influxBinary(t), Dir: w.influxDir, Auth: true}); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := w.influx.Stop(context.Background()); err != nil {
+			t.Error(err)
+		}
+	})
+	return w
+}
+
+// influxPID is the process of the server now; its supervisor starts another one
+// when it dies.
+func (w *chaos) influxPID() (int, error) {
+	raw, err := os.ReadFile(filepath.Join(w.influxDir, "influxd.pid"))
+	if err != nil {
+		return 0, err
+	}
+	return strconv.Atoi(strings.TrimSpace(string(raw)))
+}
+
+// world is one seed's.
+type world struct {
+	*chaos
+	t        *testing.T
+	rand     *rand.Rand
+	database string
+	data     string
+	args     []string
+	fw       *process
+	broker   *ingesttest.Mosquitto // nil: the embedded one
+	outage   time.Duration
+
+	killedBroker bool
+	log          []string
+}
+
+func (w *chaos) run(t *testing.T, seed uint64, readings int, outage time.Duration) int {
+	t.Helper()
+	c := &world{
+		chaos: w, t: t, rand: rand.New(rand.NewPCG(seed, 1)), //nolint:gosec // seeded on purpose
+		database: fmt.Sprintf("chaos_%d", seed), outage: outage,
+	}
+	c.begin(seed%2 == 0)
+	began := time.Now()
+
+	// The faults go on until the devices have sent nearly everything.
+	progress := new(atomic.Int64)
+	enough := make(chan struct{})
+	var publishing sync.WaitGroup
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	per := readings / chaosDevices
+	fleet := make([]*chaosDevice, chaosDevices)
+	for i := range fleet {
+		fleet[i] = newChaosDevice(t, c, i, per, progress, enough)
+		publishing.Go(func() { fleet[i].run(ctx) })
+	}
+	eventually(t, "the first readings", func() bool { return progress.Load() > int64(2*chaosDevices) })
+	for n := 3 + c.rand.IntN(3); n > 0; n-- {
+		at := progress.Load() + c.rand.Int64N(int64(max(1, readings/5)))
+		eventually(t, "readings between two faults", func() bool {
+			return progress.Load() >= min(at, int64(readings-4*chaosDevices))
+		})
+		c.fault()
+	}
+	close(enough) // now the last one of each device may go: it comes after every loss
+	for _, d := range fleet {
+		select {
+		case <-d.done:
+		case <-time.After(3 * patience):
+			t.Fatalf("device %s has %d of %d readings acknowledged\n%s", d.id, d.acked.Load(), per, strings.Join(c.log, "\n"))
+		}
+	}
+	stop()
+	publishing.Wait()
+
+	// What was acknowledged is there once.
+	want := per * chaosDevices
+	var count, distinct, missing int
+	settled := func() bool {
+		var err error
+		if count, distinct, err = c.stored(); err != nil {
+			return false
+		}
+		if missing, err = c.missing(); err != nil {
+			return false
+		}
+		return distinct+missing == want
+	}
+	deadline := time.Now().Add(2*patience + outage)
+	for !settled() {
+		if time.Now().After(deadline) {
+			t.Fatalf("%d readings acknowledged, %d in InfluxDB, %d counted as missing\n%s", want, distinct, missing, strings.Join(c.log, "\n"))
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	if count != distinct {
+		t.Errorf("%d readings are in InfluxDB twice\n%s", count-distinct, strings.Join(c.log, "\n"))
+	}
+	if missing != 0 && !c.killedBroker {
+		t.Errorf("%d readings are lost, and mosquitto was not killed\n%s", missing, strings.Join(c.log, "\n"))
+	}
+	t.Logf("%d acknowledged, %d lost by mosquitto and counted; %v: %s", want, missing, time.Since(began).Round(time.Millisecond), strings.Join(c.log, "; "))
+	c.fw.kill()
+	return want
+}
+
+// begin starts the broker and firewatch on a disk of its own.
+func (c *world) begin(external bool) {
+	c.t.Helper()
+	c.data = c.t.TempDir()
+	// A small disk that can be filled.
+	if err := syscall.Mount("tmpfs", c.data, "tmpfs", 0, "size=96m"); err == nil {
+		c.t.Cleanup(func() {
+			c.fw.kill()
+			if err := syscall.Unmount(c.data, 0); err != nil {
+				c.t.Error(err)
+			}
+		})
+	} else {
+		c.say("no small disk can be mounted here: %v", err)
+	}
+	copyFile(c.t, c.store, filepath.Join(c.data, "firewatch.db"))
+	c.args = []string{
+		"--roles", "ingest,api", "--data", c.data, "--log-level", "error",
+		"--influx-url", c.influx.URL(), "--influx-token", c.influx.Token(), "--influx-database", c.database,
+	}
+	if external {
+		c.broker = ingesttest.StartMosquitto(c.t)
+		c.args = append(c.args, "--mqtt-broker", c.broker.URL())
+	}
+	first := append([]string{"--http", "127.0.0.1:0"}, c.args...)
+	if !external {
+		first = append(first, "--mqtt", "127.0.0.1:0")
+	}
+	c.fw = spawn(c.t, first...)
+	c.args = append(c.args, "--http", strings.TrimPrefix(c.fw.HTTP, "http://"))
+	if external {
+		// Before its first connection there is no session to keep anything.
+		eventually(c.t, "the session at mosquitto", func() bool {
+			res, err := http.Get(c.fw.HTTP + "/readyz")
+			return err == nil && res.Body.Close() == nil && res.StatusCode == http.StatusOK
+		})
+	} else {
+		c.args = append(c.args, "--mqtt", c.fw.MQTT)
+	}
+}
+
+func (c *world) say(format string, args ...any) { c.log = append(c.log, fmt.Sprintf(format, args...)) }
+
+func (c *world) address() string {
+	if c.broker != nil {
+		return c.broker.Addr
+	}
+	return c.fw.MQTT
+}
+
+// for a while, up to the longest.
+func (c *world) while(most time.Duration) time.Duration {
+	return time.Duration(c.rand.Int64N(int64(most))) + 50*time.Millisecond
+}
+
+// fault does one thing that can happen.
+func (c *world) fault() {
+	c.t.Helper()
+	faults := []func(){c.killFirewatch, c.killFirewatch, c.killInflux, c.stallInflux, c.stallFirewatch, c.fillDisk}
+	if c.broker != nil {
+		faults = append(faults, c.killBroker, c.stallBroker)
+	}
+	faults[c.rand.IntN(len(faults))]()
+}
+
+func (c *world) killFirewatch() {
+	c.fw.kill()
+	wait := c.while(time.Second)
+	c.say("firewatch killed for %v", wait)
+	time.Sleep(wait)
+	c.fw = spawn(c.t, c.args...)
+}
+
+func (c *world) killInflux() {
+	pid, err := c.influxPID()
+	if err == nil {
+		err = syscall.Kill(pid, syscall.SIGKILL)
+	}
+	c.say("influxd killed (%v)", err)
+}
+
+// stall stops a process without ending it, as a network does that swallows
+// everything.
+func (c *world) stall(what string, pid int, most time.Duration) {
+	wait := c.while(most)
+	c.say("%s stands still for %v", what, wait)
+	if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
+		c.say("it was gone: %v", err)
+		return
+	}
+	time.Sleep(wait)
+	if err := syscall.Kill(pid, syscall.SIGCONT); err != nil {
+		c.t.Error(err)
+	}
+}
+
+func (c *world) stallInflux() {
+	if pid, err := c.influxPID(); err == nil {
+		c.stall("influxd", pid, c.outage)
+	}
+}
+
+func (c *world) stallFirewatch() { c.stall("firewatch", c.fw.cmd.Process.Pid, time.Second) }
+func (c *world) stallBroker()    { c.stall("mosquitto", c.broker.PID(), time.Second) }
+
+func (c *world) killBroker() {
+	c.killedBroker = true
+	c.broker.Kill(c.t)
+	wait := c.while(time.Second)
+	c.say("mosquitto killed for %v", wait)
+	time.Sleep(wait)
+	c.broker.Start(c.t)
+}
+
+// fillDisk leaves no byte free on firewatch's disk for a while.
+func (c *world) fillDisk() {
+	path := filepath.Join(c.data, "filler")
+	f, err := os.Create(path)
+	if err != nil {
+		c.say("disk was full already: %v", err)
+		return
+	}
+	block := make([]byte, 1<<16)
+	n := 0
+	for err == nil && n < 200<<20 { // never the machine's own disk
+		var k int
+		k, err = f.Write(block)
+		n += k
+	}
+	if !errors.Is(err, syscall.ENOSPC) {
+		c.say("the disk could not be filled: %v", err)
+	}
+	wait := c.while(time.Second)
+	c.say("disk full for %v", wait)
+	time.Sleep(wait)
+	if err := errors.Join(f.Close(), os.Remove(path)); err != nil {
+		c.t.Error(err)
+	}
+}
+
+// stored is how many readings InfluxDB has, and how many different ones.
+func (c *world) stored() (count, distinct int, err error) {
+	body, err := get(c.influx.URL()+"/query?"+url.Values{
+		"db": {c.database}, "q": {`SELECT count("seq"), count(distinct("seq")) FROM "position" GROUP BY "device"`},
+	}.Encode(), "Token "+c.influx.Token())
+	if err != nil {
+		return 0, 0, err
+	}
+	var answer struct {
+		Results []struct {
+			Error  string
+			Series []struct{ Values [][]json.Number }
+		}
+	}
+	if err := json.Unmarshal(body, &answer); err != nil {
+		return 0, 0, err
+	}
+	for _, r := range answer.Results {
+		if r.Error != "" {
+			return 0, 0, errors.New(r.Error)
+		}
+		for _, s := range r.Series {
+			for _, v := range s.Values {
+				a, err1 := v[1].Int64()
+				b, err2 := v[2].Int64()
+				if err := errors.Join(err1, err2); err != nil {
+					return 0, 0, err
+				}
+				count, distinct = count+int(a), distinct+int(b)
+			}
+		}
+	}
+	return count, distinct, nil
+}
+
+// missing is what firewatch says is missing, by the gaps in seq.
+func (c *world) missing() (int, error) {
+	body, err := get(c.fw.HTTP+"/metrics", "")
+	if err != nil {
+		return 0, err
+	}
+	for line := range strings.Lines(string(body)) {
+		if v, ok := strings.CutPrefix(line, "firewatch_fleet_missing_readings "); ok {
+			n, err := strconv.ParseFloat(strings.TrimSpace(v), 64)
+			return int(n), err
+		}
+	}
+	return 0, errors.New("firewatch_fleet_missing_readings is not told")
+}
+
+func get(url, authorization string) ([]byte, error) {
+	req, err := http.NewRequestWithContext(context.Background(), http.MethodGet, url, http.NoBody)
+	if err != nil {
+		return nil, err
+	}
+	if authorization != "" {
+		req.Header.Set("Authorization", authorization)
+	}
+	res, err := (&http.Client{Timeout: 30 * time.Second}).Do(req)
+	if err != nil {
+		return nil, err
+	}
+	defer res.Body.Close()
+	if res.StatusCode != http.StatusOK {
+		return nil, fmt.Errorf("%s: %s", url, res.Status)
+	}
+	return io.ReadAll(res.Body)
+}
+
+func copyFile(t *testing.T, from, to string) {
+	t.Helper()
+	raw, err := os.ReadFile(from)
+	if err == nil {
+		err = os.WriteFile(to, raw, 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// chaosDevice is a tracker that keeps each reading until it is acknowledged.
+type chaosDevice struct {
+	id       contract.DeviceID
+	client   *mqttclient.Client
+	readings int
+	progress *atomic.Int64
+	enough   <-chan struct{}
+	room     chan struct{}
+	acked    atomic.Int64
+	done     chan struct{}
+}
+
+func newChaosDevice(t *testing.T, c *world, i, readings int, progress *atomic.Int64, enough <-chan struct{}) *chaosDevice {
+	t.Helper()
+	d := &chaosDevice{
+		id: contract.DeviceID(fmt.Sprintf("bd-t-%05d", i+1)), readings: readings, progress: progress, enough: enough,
+		room: make(chan struct{}, 1), done: make(chan struct{}),
+	}
+	var err error
+	d.client, err = mqttclient.New(mqttclient.Options{
+		MQTT: c.address(), ClientID: string(d.id), Username: string(d.id), Password: secretOf, Window: 32, BackoffMax: time.Second,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+func (d *chaosDevice) run(ctx context.Context) {
+	var connection sync.WaitGroup
+	connection.Go(func() { d.client.Run(ctx) })
+	defer connection.Wait()
+	start := time.Now().Add(-time.Duration(d.readings) * time.Second)
+	for seq := range d.readings {
+		if seq == d.readings-1 {
+			select {
+			case <-d.enough:
+			case <-ctx.Done():
+				return
+			}
+			// Whatever the broker lost of us lies before this one.
+			for d.client.Outstanding() > 0 {
+				if !d.wait(ctx) {
+					return
+				}
+			}
+		}
+		payload := fmt.Appendf(nil, `{"t":%d,"seq":%d,"lat":39.35,"lon":114.7,"acc_m":6.5,"battery_pct":81}`,
+			start.Add(time.Duration(seq)*time.Second).UnixMilli(), seq)
+		for !d.client.Publish(contract.Uplink(contract.Tracker, contract.Position, d.id), payload, d.took) {
+			if !d.wait(ctx) {
+				return
+			}
+		}
+	}
+	<-ctx.Done()
+}
+
+func (d *chaosDevice) wait(ctx context.Context) bool {
+	select {
+	case <-d.room:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+func (d *chaosDevice) took() {
+	d.progress.Add(1)
+	if int(d.acked.Add(1)) == d.readings {
+		close(d.done)
+	}
+	select {
+	case d.room <- struct{}{}:
+	default:
+	}
+}
