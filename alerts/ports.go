@@ -32,6 +32,16 @@ type RosterStore interface {
 	RosterVersion(ctx context.Context) (version int64, demo bool, err error)
 }
 
+// DeviceStore changes devices one by one or some at once. Two devices with one
+// alias are ErrConflict, here and in a RosterStore.
+type DeviceStore interface {
+	// ChangeDevices makes the whole change in one transaction, or nothing.
+	ChangeDevices(ctx context.Context, c DeviceChange, at time.Time) error
+	// UpdateDevice reads, changes and saves a device in one transaction and
+	// returns it as it is then. An error of change changes nothing.
+	UpdateDevice(ctx context.Context, id contract.DeviceID, change func(*Device) error, at time.Time) (Device, error)
+}
+
 // AccountStore keeps users and sessions.
 type AccountStore interface {
 	User(ctx context.Context, username string) (User, error)

@@ -59,12 +59,42 @@ type Device struct {
 	ID         contract.DeviceID
 	Kind       contract.Kind
 	Area       string // code of a township
-	Name       string // the warden's name or the site's
+	Name       string // the warden's name or the site's; what people call it
+	Site       string // where a sensor stands, in words: 北山瞭望塔三层; may be empty
 	Phone      string
 	Lat, Lon   float64       // a sensor's site; a tracker's beat centre
 	Expect     time.Duration // expected interval between readings; 0: not expected to report
-	SecretHash string        // hash of the credential; empty: may not connect
+	SecretHash string        // hash of the credential; empty or Revoked: may not connect
 	Disabled   bool
+
+	Model string // like "s2120"; tells an adapter how a raw frame is read; may be empty
+	// Alias is what another system calls the device, as NormalizeAlias writes it.
+	// No two devices share one; empty: the device speaks the contract itself.
+	Alias        string
+	Firmware     string // version at the registration; a status reading says the present one
+	Calibration  Calibration
+	CalibratedAt time.Time // of the last calibration; zero: never, or not known
+}
+
+// Revoked stands in place of a SecretHash whose credential was taken back. No
+// credential has this hash, and unlike an empty one it replaces what was there.
+const Revoked = "revoked"
+
+// MayConnect reports whether the device has a credential that counts.
+func (d *Device) MayConnect() bool {
+	return d.SecretHash != "" && d.SecretHash != Revoked && !d.Disabled
+}
+
+// DeviceChange is a change of some devices. A device in Add or Save without
+// SecretHash has none, or keeps the one it had.
+type DeviceChange struct {
+	Add    []Device            // ErrConflict when one of them exists
+	Save   []Device            // added or changed
+	Remove []contract.DeviceID // what is not there is no fault
+	// Base is the RosterVersion that the change was made from: when the roster is
+	// another by now, nothing is changed and the error is ErrConflict. 0: make the
+	// change whatever the roster is.
+	Base int64
 }
 
 // Roster is the whole of areas, teams and devices, replaced all or nothing.

@@ -16,6 +16,7 @@ import (
 // Store is every store port together.
 type Store interface {
 	alerts.RosterStore
+	alerts.DeviceStore
 	alerts.AccountStore
 	alerts.AlertStore
 	alerts.OrderStore
@@ -34,6 +35,7 @@ func StoreSuite(t *testing.T, open func(t *testing.T) Store) {
 		tests map[string]func(check)
 	}{
 		{"Roster", rosterTests},
+		{"Devices", deviceTests},
 		{"Accounts", accountTests},
 		{"Alerts", alertTests},
 		{"Orders", orderTests},
@@ -89,7 +91,8 @@ func Roster() alerts.Roster {
 		Devices: []alerts.Device{
 			{
 				ID: "sensor-1", Kind: contract.Sensor, Area: "130633101", Name: "永福寺", Lat: 39.3, Lon: 115.3,
-				Expect: 5 * time.Minute, SecretHash: "sha256:s1",
+				Expect: 5 * time.Minute, SecretHash: "sha256:s1", Site: "塔顶北侧", Model: "s2120", Alias: "chirpstack/24e124136b323456",
+				Firmware: "1.4.2", Calibration: alerts.Calibrated, CalibratedAt: t0.Add(-24 * time.Hour),
 			},
 			{ID: "tracker-1", Kind: contract.Tracker, Area: "130633100", Name: "李四", Phone: "13900000001", Disabled: true},
 		},

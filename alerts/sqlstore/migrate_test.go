@@ -7,8 +7,10 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"firewatch/alerts"
+	contract "firewatch/firmware-contracts"
 )
 
 func testMigratingAtOnce(t dialectTest) {
@@ -95,6 +97,23 @@ issued_ms, status, idempotency_key, content_hash) VALUES ('or-1', 'standby', 2, 
 	o.Text = "muster"
 	if _, _, err := s.CreateOrder(t.Context(), o, nil, nil); !errors.Is(err, alerts.ErrConflict) {
 		t.Errorf("another order: %v, want ErrConflict", err)
+	}
+}
+
+func testDevicesOfTheFirstSchema(t dialectTest) {
+	s := openStore(t, t.newURL(t))
+	ms, err := migrations()
+	must(t, err)
+	must(t, s.migrate(t.Context(), ms[:2]))
+	for _, id := range []string{"a", "b"} {
+		_, err = conn{s.w, s.d}.exec(t.Context(), `INSERT INTO devices (id, kind, area, name, phone, lat, lon, expect_ms, secret_hash, disabled)
+VALUES (?, 'sensor', '130630', '', '', 1, 2, 60000, 'hash', FALSE)`, id)
+		must(t, err)
+	}
+	must(t, s.Migrate(t.Context()))
+	want := alerts.Device{ID: "a", Kind: contract.Sensor, Area: "130630", Lat: 1, Lon: 2, Expect: time.Minute, SecretHash: "hash"}
+	if ds, err := s.Devices(t.Context()); err != nil || len(ds) != 2 || ds[0] != want {
+		t.Errorf("%+v, %v", ds, err)
 	}
 }
 

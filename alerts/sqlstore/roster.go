@@ -13,7 +13,7 @@ import (
 const (
 	areaCols   = "code, name, level, parent, lat, lon, outline, surveyed"
 	teamCols   = "id, name, kind, area, lat, lon, members, contact, phone, secret_hash"
-	deviceCols = "id, kind, area, name, phone, lat, lon, expect_ms, secret_hash, disabled"
+	deviceCols = "id, kind, area, name, phone, lat, lon, expect_ms, secret_hash, disabled, model, alias, site, firmware, calibration, calibrated_ms"
 )
 
 func scanArea(r row) (a alerts.Area, err error) {
@@ -29,7 +29,8 @@ func scanTeam(r row) (t alerts.Team, err error) {
 func scanDevice(r row) (d alerts.Device, err error) {
 	var kind string
 	if err := r.Scan(&d.ID, &kind, &d.Area, &d.Name, &d.Phone, &d.Lat, &d.Lon,
-		scanDuration{&d.Expect}, &d.SecretHash, &d.Disabled); err != nil {
+		scanDuration{&d.Expect}, &d.SecretHash, &d.Disabled,
+		&d.Model, &d.Alias, &d.Site, &d.Firmware, &d.Calibration, scanTime{&d.CalibratedAt}); err != nil {
 		return d, err
 	}
 	d.Kind, err = contract.ParseKind(kind)
@@ -39,6 +40,7 @@ func scanDevice(r row) (d alerts.Device, err error) {
 func deviceArgs(d alerts.Device) []any {
 	return []any{
 		d.ID, d.Kind.String(), d.Area, d.Name, d.Phone, d.Lat, d.Lon, d.Expect, d.SecretHash, d.Disabled,
+		d.Model, d.Alias, d.Site, d.Firmware, d.Calibration, d.CalibratedAt,
 	}
 }
 
@@ -173,33 +175,4 @@ func secrets(ctx context.Context, c conn, query string) (map[string]string, erro
 		return struct{}{}, err
 	}, query)
 	return out, err
-}
-
-// SaveDevice implements alerts.RosterStore. As in ReplaceRoster a device
-// without SecretHash keeps the one it had; to shut a device out, disable it.
-func (s *Store) SaveDevice(ctx context.Context, d alerts.Device, at time.Time) error {
-	if err := checkDevice(d); err != nil {
-		return fmt.Errorf("saving device %q: %w", d.ID, err)
-	}
-	err := s.write(ctx, func(c conn) error {
-		version, err := bumpRoster(ctx, c, "UPDATE roster SET version = version + 1, changed_ms = ? WHERE id = 1 RETURNING version", at)
-		if err != nil {
-			return err
-		}
-		if _, err := queryOne(ctx, c, scanString, "SELECT code FROM areas WHERE code = ? AND gone_ms IS NULL", d.Area); err != nil {
-			return notFound("area", d.Area, err)
-		}
-		if _, err := c.exec(ctx, "INSERT INTO devices ("+deviceCols+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-ON CONFLICT (id) DO UPDATE SET kind = excluded.kind, area = excluded.area, name = excluded.name, phone = excluded.phone,
-lat = excluded.lat, lon = excluded.lon, expect_ms = excluded.expect_ms, disabled = excluded.disabled,
-secret_hash = CASE WHEN excluded.secret_hash = '' THEN devices.secret_hash ELSE excluded.secret_hash END`,
-			deviceArgs(d)...); err != nil {
-			return err
-		}
-		return appendEvents(ctx, c, []alerts.Event{rosterEvent(version, d.ID, at)})
-	})
-	if err != nil {
-		return fmt.Errorf("saving device %q: %w", d.ID, err)
-	}
-	return nil
 }

@@ -5,7 +5,6 @@ import (
 	"fmt"
 
 	"firewatch/alerts"
-	contract "firewatch/firmware-contracts"
 )
 
 // rosterComplaints bounds how many faults of a roster one error lists.
@@ -41,7 +40,11 @@ func checkRoster(r alerts.Roster) error {
 		complain("team", string(t.ID), i, finitePlace(t.Lat, t.Lon))
 	}
 	clear(seen)
+	aliases := make(map[string]int)
 	for i, d := range r.Devices {
+		if d.Alias != "" {
+			complain("device", string(d.ID), i, unique(aliases, d.Alias, i))
+		}
 		complain("device", string(d.ID), i, checkDevice(d))
 		complain("device", string(d.ID), i, unique(seen, string(d.ID), i))
 		complain("device", string(d.ID), i, known(areas, d.Area))
@@ -53,14 +56,8 @@ func checkRoster(r alerts.Roster) error {
 }
 
 func checkDevice(d alerts.Device) error {
-	if err := d.ID.Validate(); err != nil {
+	if err := d.Validate(); err != nil {
 		return err
-	}
-	if _, err := contract.ParseKind(d.Kind.String()); err != nil {
-		return err
-	}
-	if d.Expect < 0 {
-		return fmt.Errorf("expected interval %s is negative", d.Expect)
 	}
 	return finitePlace(d.Lat, d.Lon)
 }

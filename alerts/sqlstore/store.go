@@ -21,6 +21,7 @@ import (
 
 var (
 	_ alerts.RosterStore  = (*Store)(nil)
+	_ alerts.DeviceStore  = (*Store)(nil)
 	_ alerts.AccountStore = (*Store)(nil)
 	_ alerts.AlertStore   = (*Store)(nil)
 	_ alerts.OrderStore   = (*Store)(nil)

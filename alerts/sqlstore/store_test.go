@@ -35,6 +35,7 @@ var dialectTests = map[string]func(dialectTest){
 	"MigratingAtOnceIsDoneOnce":             testMigratingAtOnce,
 	"SchemaMustFit":                         testSchemaMustFit,
 	"OrdersOfTheFirstSchemaKeepTheirKeys":   testKeysOfTheFirstSchema,
+	"OrdersOfTheFirstSchemaKeepTheirKeys":   testDevicesOfTheFirstSchema,
 	"BrokenMigrationLeavesNothing":          testBrokenMigration,
 	"RosterErrorsNameTheRow":                testRosterErrors,
 	"VanishedAreaStillFindsItsHistory":      testVanishedArea,

@@ -55,6 +55,7 @@ type (
 
 var (
 	_ alerts.RosterStore  = (*Store)(nil)
+	_ alerts.DeviceStore  = (*Store)(nil)
 	_ alerts.AccountStore = (*Store)(nil)
 	_ alerts.AlertStore   = (*Store)(nil)
 	_ alerts.OrderStore   = (*Store)(nil)

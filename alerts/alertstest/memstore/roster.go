@@ -85,30 +85,12 @@ func (s *Store) ReplaceRoster(ctx context.Context, r alerts.Roster, at time.Time
 		}
 		next.Devices[i].SecretHash = cmp.Or(d.SecretHash, devices[d.ID])
 	}
+	if err := checkDevices(next.Devices); err != nil {
+		return err
+	}
 	s.roster, s.areas = next, alerts.IndexAreas(next.Areas)
 	s.version++
 	s.publish([]alerts.Event{{At: at, Type: alerts.EventRoster}})
-	return nil
-}
-
-// SaveDevice implements alerts.RosterStore.
-func (s *Store) SaveDevice(ctx context.Context, d alerts.Device, at time.Time) error {
-	leave, err := s.enter(ctx)
-	if err != nil {
-		return err
-	}
-	defer leave()
-	i, known := slices.BinarySearchFunc(s.roster.Devices, d.ID, func(d alerts.Device, id contract.DeviceID) int {
-		return cmp.Compare(d.ID, id)
-	})
-	if known {
-		d.SecretHash = cmp.Or(d.SecretHash, s.roster.Devices[i].SecretHash)
-		s.roster.Devices[i] = d
-	} else {
-		s.roster.Devices = slices.Insert(s.roster.Devices, i, d)
-	}
-	s.version++
-	s.publish([]alerts.Event{{At: at, Type: alerts.EventRoster, Area: d.Area}})
 	return nil
 }
 

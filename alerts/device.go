@@ -1,0 +1,146 @@
+package alerts
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	contract "firewatch/firmware-contracts"
+)
+
+// Bounds of a device's texts, in bytes of UTF-8.
+const (
+	MaxAliasBytes = 200
+	MaxModelBytes = 40
+	MaxNameBytes  = 200 // of Name, Site, Phone
+)
+
+// Calibration is how far a sensor's values can be believed. The zero value says
+// that nobody has told.
+type Calibration string
+
+// The states of calibration.
+const (
+	CalibrationUnknown Calibration = ""
+	Calibrating        Calibration = "calibrating" // its values do not count yet
+	Calibrated         Calibration = "calibrated"
+	CalibrationDue     Calibration = "due" // its values count; somebody must go there
+)
+
+// Calibrations lists every state.
+var Calibrations = []Calibration{CalibrationUnknown, Calibrating, Calibrated, CalibrationDue}
+
+// String is the state's word in files and JSON: unknown, calibrating,
+// calibrated, due.
+func (c Calibration) String() string {
+	if c == CalibrationUnknown {
+		return "unknown"
+	}
+	return string(c)
+}
+
+// ParseCalibration is the inverse of String; empty is unknown too.
+func ParseCalibration(s string) (Calibration, error) {
+	for _, c := range Calibrations {
+		if s == string(c) || s == c.String() {
+			return c, nil
+		}
+	}
+	return "", fmt.Errorf("calibration %q: want unknown, calibrating, calibrated or due", s)
+}
+
+// NormalizeAlias checks what another system calls a device and writes it in the
+// one way that it is kept and looked up; empty stays empty:
+//
+//	owntracks/{user}/{device}             as the app is set up, case counts
+//	chirpstack/{DevEUI}                   16 hexadecimal digits, lower case
+//	tts/{application}[@{tenant}]/{device} ids of The Things Stack, lower case
+func NormalizeAlias(s string) (string, error) {
+	s = strings.TrimSpace(s)
+	if s == "" {
+		return "", nil
+	}
+	if len(s) > MaxAliasBytes {
+		return "", fmt.Errorf("alias has %d bytes, at most %d are allowed", len(s), MaxAliasBytes)
+	}
+	if !utf8.ValidString(s) || strings.ContainsFunc(s, func(r rune) bool { return unicode.IsControl(r) || r == '+' || r == '#' }) {
+		return "", fmt.Errorf("alias %q has a character that no topic may have", s)
+	}
+	system, rest, _ := strings.Cut(s, "/")
+	system = strings.ToLower(system)
+	parts := strings.Split(rest, "/")
+	switch system {
+	case "owntracks":
+		if len(parts) != 2 || parts[0] == "" || parts[1] == "" {
+			return "", fmt.Errorf("alias %q: want owntracks/{user}/{device}", s)
+		}
+		return system + "/" + rest, nil
+	case "chirpstack":
+		eui := strings.ToLower(strings.NewReplacer("-", "", ":", "", " ", "").Replace(rest))
+		if len(eui) != 16 || strings.Trim(eui, "0123456789abcdef") != "" {
+			return "", fmt.Errorf("alias %q: want chirpstack/ and a DevEUI of 16 hexadecimal digits", s)
+		}
+		return system + "/" + eui, nil
+	case "tts":
+		rest = strings.ToLower(rest)
+		app, device, _ := strings.Cut(rest, "/")
+		app, tenant, hosted := strings.Cut(app, "@")
+		if err := errors.Join(ttsID(app), ttsID(device)); err != nil || hosted && ttsID(tenant) != nil {
+			return "", fmt.Errorf("alias %q: want tts/{application}@{tenant}/{device}, each of lower-case letters, digits and single dashes", s)
+		}
+		return system + "/" + rest, nil
+	}
+	return "", fmt.Errorf("alias %q: want one that begins with owntracks/, chirpstack/ or tts/", s)
+}
+
+// ttsID checks an id of The Things Stack: 2 to 36 lower-case letters, digits and
+// dashes that stand alone and not at an end.
+// Source: https://www.thethingsindustries.com/docs/concepts/advanced/ids-and-euis/
+func ttsID(s string) error {
+	if len(s) < 2 || len(s) > 36 || strings.Trim(s, "abcdefghijklmnopqrstuvwxyz0123456789-") != "" ||
+		strings.HasPrefix(s, "-") || strings.HasSuffix(s, "-") || strings.Contains(s, "--") {
+		return fmt.Errorf("id %q", s)
+	}
+	return nil
+}
+
+// Topic is where a device that does not speak the contract publishes itself,
+// there and below: a phone with OwnTracks under its alias. Empty for others;
+// what a network server hears comes under the server's own account.
+func (d *Device) Topic() string {
+	if strings.HasPrefix(d.Alias, "owntracks/") {
+		return d.Alias
+	}
+	return ""
+}
+
+// Validate reports why a store must not keep the device, or nil.
+func (d *Device) Validate() error {
+	if err := d.ID.Validate(); err != nil {
+		return err
+	}
+	if d.Kind != contract.Tracker && d.Kind != contract.Sensor {
+		return fmt.Errorf("device %s: %s", d.ID, d.Kind)
+	}
+	if d.Expect < 0 {
+		return fmt.Errorf("expected interval %s is negative", d.Expect)
+	}
+	if alias, err := NormalizeAlias(d.Alias); err != nil {
+		return err
+	} else if alias != d.Alias {
+		return fmt.Errorf("alias %q: write it %q", d.Alias, alias)
+	}
+	if !slices.Contains(Calibrations, d.Calibration) {
+		return fmt.Errorf("calibration %q: want one of %v", string(d.Calibration), Calibrations)
+	}
+	if len(d.Model) > MaxModelBytes {
+		return fmt.Errorf("model has %d bytes, at most %d are allowed", len(d.Model), MaxModelBytes)
+	}
+	if len(d.Firmware) > contract.MaxCodeBytes {
+		return fmt.Errorf("firmware has %d bytes, at most %d are allowed", len(d.Firmware), contract.MaxCodeBytes)
+	}
+	return nil
+}
