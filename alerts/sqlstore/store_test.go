@@ -35,7 +35,7 @@ var dialectTests = map[string]func(dialectTest){
 	"MigratingAtOnceIsDoneOnce":             testMigratingAtOnce,
 	"SchemaMustFit":                         testSchemaMustFit,
 	"OrdersOfTheFirstSchemaKeepTheirKeys":   testKeysOfTheFirstSchema,
-	"OrdersOfTheFirstSchemaKeepTheirKeys":   testDevicesOfTheFirstSchema,
+	"DevicesOfTheFirstSchemaAreKept":        testDevicesOfTheFirstSchema,
 	"BrokenMigrationLeavesNothing":          testBrokenMigration,
 	"RosterErrorsNameTheRow":                testRosterErrors,
 	"VanishedAreaStillFindsItsHistory":      testVanishedArea,
