@@ -68,8 +68,9 @@ type Journal interface {
 	// of them accepted.
 	Append(ctx context.Context, entries []Entry) error
 	// Read returns up to limit entries from the position on, and the position
-	// after them. It waits while there are none. A position that is no longer
-	// kept is moved to the oldest that is.
+	// after them. It waits while there are none, and returns what there is before
+	// it looks at ctx. A position that is no longer kept is moved to the oldest
+	// that is.
 	Read(ctx context.Context, from Position, limit int) ([]Entry, Position, error)
 	// Retain says that the named reader needs nothing before pos. It is durable
 	// in its own time: after a crash an older position may come back.
@@ -84,16 +85,51 @@ type Journal interface {
 // A Sink stores readings where they can be queried. Writing the same reading
 // again changes nothing. A nil error means that every reading is stored.
 // Errors are typed: *RejectedError for readings that will never be taken,
-// *ThrottledError for "not before", anything else is worth another try.
+// *LimitedError for readings that a limit keeps out for now (one error may be
+// both, joined), *ThrottledError for "not before", anything else is worth
+// another try.
 type Sink interface {
 	Write(ctx context.Context, readings []contract.Reading) error
 }
 
+// An EntrySink is a Sink that takes the readings where they stand among the
+// entries of a journal, without a copy of them. Answers are passed over; the
+// indexes of errors are those of the entries.
+type EntrySink interface {
+	Sink
+	WriteEntries(ctx context.Context, entries []Entry) error
+}
+
+// An EntryReader is a Journal that reads into memory of the caller: ReadInto is
+// Read with the entries appended to those given, up to their capacity, which is
+// larger than their length.
+type EntryReader interface {
+	Journal
+	ReadInto(ctx context.Context, from Position, entries []Entry) ([]Entry, Position, error)
+}
+
 // RejectedError names the readings of a batch that the sink will never take.
-// All others of the batch are stored.
+// All others of the batch are stored, or in a LimitedError beside it.
 type RejectedError struct {
+	Indexes []int    // into the batch, ascending
+	Reason  string   // the first few reasons, in one
+	Reasons []string // beside the indexes; nil when Reason is that of all
+	// Advice is what an operator must do so that no more are rejected; empty when
+	// it is not in an operator's hands.
+	Advice string
+}
+
+// LimitedError names the readings of a batch that a limit of the sink, set by
+// its operator, keeps out for now. It is not their device's fault, and they may
+// be taken when the limit is raised. All others of the batch are stored, or in
+// a RejectedError beside it.
+type LimitedError struct {
 	Indexes []int // into the batch, ascending
 	Reason  string
+}
+
+func (e *LimitedError) Error() string {
+	return fmt.Sprintf("%d readings over a limit: %s", len(e.Indexes), e.Reason)
 }
 
 func (e *RejectedError) Error() string {

@@ -18,6 +18,7 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	influxdb2 "github.com/influxdata/influxdb-client-go/v2"
@@ -45,7 +46,9 @@ type Options struct {
 	// is, and makes a new one that keeps them for ever. Shortening it deletes
 	// what is older.
 	Keep        time.Duration
-	HTTPTimeout time.Duration   // of one request, default 20 s
+	HTTPTimeout time.Duration   // of one request, default 20 s; a write has as much again for each 2 MiB
+	Gzip        Gzip            // when writes are compressed, default GzipAuto
+	MaxBody     int             // bytes of line protocol in one request, default 8 MiB, at least 16 KiB
 	Registry    ingest.Registry // gives the area of a device; nil: no area is stored
 	Log         *zap.Logger     // nil is silent
 }
@@ -58,15 +61,22 @@ type Client struct {
 	client   influxdb2.Client
 	http     *http.Client
 	service  influxhttp.Service
+	writer   influxhttp.Service // has no time-out of its own
 	writeURL string
 	queryURL string
 	enc      encoder
-	buffers  sync.Pool // of *batch
+	sorted   bool // large batches are written by series
+	bound    bound
+	suspects suspects
+	remote   atomic.Bool // the last connection leads out of the local network
+	buffers  sync.Pool   // of *batch
+	packers  sync.Pool   // of *packer
 	last     [contract.Status + 1]lastKnown
 }
 
 var (
 	_ ingest.Sink          = (*Client)(nil)
+	_ ingest.EntrySink     = (*Client)(nil)
 	_ ingest.QuarantineLog = (*Client)(nil)
 	_ ingest.History       = (*Client)(nil)
 )
@@ -77,37 +87,39 @@ func New(o Options) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	hc := &http.Client{
-		Timeout: o.HTTPTimeout,
-		Transport: &http.Transport{
-			Proxy:               http.ProxyFromEnvironment,
-			DialContext:         (&net.Dialer{Timeout: 5 * time.Second}).DialContext,
-			TLSHandshakeTimeout: 5 * time.Second,
-			MaxIdleConns:        16,
-			MaxIdleConnsPerHost: 16,
-			IdleConnTimeout:     90 * time.Second,
-			WriteBufferSize:     64 << 10,
-			ReadBufferSize:      64 << 10,
-		},
+	c := &Client{
+		opt: o, log: o.Log, sorted: true,
+		enc:     encoder{registry: o.Registry},
+		bound:   bound{most: o.MaxBody, now: o.MaxBody},
+		buffers: sync.Pool{New: func() any { return newBatch() }},
+		packers: sync.Pool{New: func() any { return new(packer) }},
 	}
+	transport := &http.Transport{
+		Proxy:               http.ProxyFromEnvironment,
+		DialContext:         c.dial(&net.Dialer{Timeout: 5 * time.Second}),
+		TLSHandshakeTimeout: 5 * time.Second,
+		MaxIdleConns:        16,
+		MaxIdleConnsPerHost: 16,
+		IdleConnTimeout:     90 * time.Second,
+		WriteBufferSize:     64 << 10,
+		ReadBufferSize:      64 << 10,
+	}
+	c.http = &http.Client{Timeout: o.HTTPTimeout, Transport: transport}
 	token := o.Token
 	if o.User != "" {
 		token = o.User + ":" + o.Password
 	}
-	client := influxdb2.NewClientWithOptions(base.String(), token,
-		influxdb2.DefaultOptions().SetHTTPClient(hc).SetApplicationName("firewatch"))
+	c.client = influxdb2.NewClientWithOptions(base.String(), token,
+		influxdb2.DefaultOptions().SetHTTPClient(c.http).SetApplicationName("firewatch"))
+	c.service = c.client.HTTPService()
+	c.writer = influxhttp.NewService(base.String(), c.service.Authorization(),
+		influxhttp.DefaultOptions().SetHTTPClient(&http.Client{Transport: transport}).SetApplicationName("firewatch"))
 	write := url.Values{"bucket": {o.bucket()}, "precision": {"ns"}}
 	if o.Org != "" {
 		write.Set("org", o.Org)
 	}
-	c := &Client{
-		opt: o, log: o.Log, client: client, http: hc,
-		service:  client.HTTPService(),
-		writeURL: base.JoinPath("api/v2/write").String() + "?" + write.Encode(),
-		queryURL: base.JoinPath("query").String(),
-		enc:      encoder{registry: o.Registry},
-		buffers:  sync.Pool{New: func() any { return new(batch) }},
-	}
+	c.writeURL = base.JoinPath("api/v2/write").String() + "?" + write.Encode()
+	c.queryURL = base.JoinPath("query").String()
 	for i := range c.last {
 		c.last[i].turn = make(chan struct{}, 1)
 	}
@@ -136,6 +148,13 @@ func (o *Options) check() (*url.URL, error) {
 		return nil, errors.New("influx: Keep: at least 1h, or 0 for ever")
 	case o.HTTPTimeout < 0:
 		return nil, errors.New("influx: HTTPTimeout: negative")
+	case o.Gzip > GzipOn:
+		return nil, fmt.Errorf("influx: Gzip: %s: want auto, off or on", o.Gzip)
+	case o.MaxBody != 0 && o.MaxBody < boundLeast:
+		return nil, fmt.Errorf("influx: MaxBody %d: want at least %d bytes", o.MaxBody, boundLeast)
+	}
+	if o.MaxBody == 0 {
+		o.MaxBody = 8 << 20
 	}
 	if o.Database == "" {
 		o.Database = "firewatch"

@@ -82,6 +82,20 @@ var errNoClass = errors.New("class: not one that is stored")
 //	position,area=130633,device=w-17,kind=tracker class="position",received_ms=1i,seq=7i,lat=39.1 1700000000000000007
 func (e *encoder) append(b []byte, r *contract.Reading) ([]byte, error) {
 	begin := len(b)
+	b, err := e.appendSeries(b, r)
+	if err != nil {
+		return b, err
+	}
+	b, err = appendPoint(b, r)
+	if err != nil {
+		return b[:begin], err
+	}
+	return b, nil
+}
+
+// appendSeries adds what all readings of one device in one measurement have in
+// common: the measurement and the tags. On an error nothing is added.
+func (e *encoder) appendSeries(b []byte, r *contract.Reading) ([]byte, error) {
 	m := measurementOf(r.Class)
 	if m == "" {
 		return b, errNoClass
@@ -92,14 +106,6 @@ func (e *encoder) append(b []byte, r *contract.Reading) ([]byte, error) {
 	if r.Kind != contract.Tracker && r.Kind != contract.Sensor {
 		return b, errors.New("kind: neither tracker nor sensor")
 	}
-	ms := r.Measured.UnixMilli()
-	if ms < 0 || ms > msMax {
-		return b, fmt.Errorf("measured time %s cannot be stored", r.Measured.Format(time.RFC3339))
-	}
-	if r.Seq > math.MaxInt64 {
-		return b, fmt.Errorf("seq: %d cannot be stored", r.Seq)
-	}
-
 	b = append(b, m...)
 	if e.registry != nil {
 		if area, known := e.registry.Lookup(r.Device); known && area != "" {
@@ -110,7 +116,19 @@ func (e *encoder) append(b []byte, r *contract.Reading) ([]byte, error) {
 	b = append(b, ","+tagDevice+"="...)
 	b = appendTag(b, string(r.Device))
 	b = append(b, ","+tagKind+"="...)
-	b = append(b, r.Kind.String()...)
+	return append(b, r.Kind.String()...), nil
+}
+
+// appendPoint adds the fields, the time and the line break. On an error what it
+// has added is worth nothing.
+func appendPoint(b []byte, r *contract.Reading) ([]byte, error) {
+	ms := r.Measured.UnixMilli()
+	if ms < 0 || ms > msMax {
+		return b, fmt.Errorf("measured time %s cannot be stored", r.Measured.Format(time.RFC3339))
+	}
+	if r.Seq > math.MaxInt64 {
+		return b, fmt.Errorf("seq: %d cannot be stored", r.Seq)
+	}
 
 	b = append(b, " "+fieldClass+`="`...)
 	b = append(b, r.Class.String()...)
@@ -136,7 +154,7 @@ func (e *encoder) append(b []byte, r *contract.Reading) ([]byte, error) {
 	for f, x := range r.Values.All() {
 		k := &fieldKeys[f]
 		if math.IsNaN(x) || math.IsInf(x, 0) || k.kind == 'i' && math.Abs(x) > 1<<53 {
-			return b[:begin], fmt.Errorf("%s: %v cannot be stored", f, x)
+			return b, fmt.Errorf("%s: %v cannot be stored", f, x)
 		}
 		b = append(b, k.key...)
 		switch k.kind {

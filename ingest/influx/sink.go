@@ -8,85 +8,149 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
-	"strconv"
-	"strings"
 	"time"
 
-	influxhttp "github.com/influxdata/influxdb-client-go/v2/api/http"
 	"go.uber.org/zap"
 
 	contract "firewatch/firmware-contracts"
 	"firewatch/ingest"
 )
 
-// A batch is the reused memory of one Write.
-type batch struct {
-	buf   []byte // lines, each with its line break
-	lines []line
-}
-
-// A line is one reading's place in the buffer, and what a fault may have in
-// common with others: its measurement, its set of fields and its time.
-type line struct {
-	begin, end int
-	index      int // into the readings
-}
-
-// Write stores the readings as ingest.Sink promises. A refused batch is written
-// again in parts until it is known which readings InfluxDB will not take; the
-// others are then stored, because writing a point again changes nothing. The
-// lines go in the order of arrival: sorting them by series costs us more than it
-// spares the server.
+// Write stores the readings as ingest.Sink promises.
+//
+// The lines of a large batch go sorted by series, in requests of at most
+// Options.MaxBody bytes, fewer for a while after a 413, or after requests that
+// took too long again and again.
+//
+// A refused request is written again in parts until it is known which readings
+// InfluxDB will not take; the others are then stored, because writing a point
+// again changes nothing. A "partial write" is not believed where it says that
+// the rest is stored: 1.8 stores nothing when a limit of its own is the reason,
+// and one fault hides others. What is learned of a fault is remembered for a
+// while, so that the readings that share it go apart from the others at once.
+//
+// What InfluxDB refuses for a limit that its operator has set (max-series-per-
+// database, max-values-per-tag) comes back as *ingest.LimitedError: it is not
+// the device's fault, and may be taken later.
 func (c *Client) Write(ctx context.Context, readings []contract.Reading) error {
+	b := c.buffers.Get().(*batch) //nolint:forcetypeassert // the pool holds nothing else
+	for i := range readings {
+		b.readings = append(b.readings, &readings[i])
+	}
+	return c.write(ctx, b)
+}
+
+// WriteEntries is Write of the readings among the entries, without a copy of
+// them; the indexes of its errors are those of the entries.
+func (c *Client) WriteEntries(ctx context.Context, entries []ingest.Entry) error {
+	b := c.buffers.Get().(*batch) //nolint:forcetypeassert // the pool holds nothing else
+	for i := range entries {
+		r := &entries[i].Reading
+		if entries[i].Answer != nil {
+			r = nil
+		}
+		b.readings = append(b.readings, r)
+	}
+	return c.write(ctx, b)
+}
+
+// write takes the batch over.
+func (c *Client) write(ctx context.Context, b *batch) error {
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("writing to InfluxDB: %w", err)
 	}
-	if len(readings) == 0 {
-		return nil
+	w := writing{c: c, b: b}
+	b.encode(&c.enc, c.sorted, &w.rejected)
+	for _, lines := range c.suspects.apart(b) {
+		if err := w.store(ctx, lines); err != nil {
+			return err
+		}
 	}
-	b := c.buffers.Get().(*batch) //nolint:forcetypeassert // the pool holds nothing else
-	b.buf, b.lines = b.buf[:0], b.lines[:0]
-	var rej rejects
-	for i := range readings {
-		begin := len(b.buf)
-		buf, err := c.enc.append(b.buf, &readings[i])
+	if !w.refused {
+		// Only now is it certain that the transport has read all of it.
+		b.reset()
+		c.buffers.Put(b)
+	}
+	return w.outcome()
+}
+
+// A writing is one Write at work.
+type writing struct {
+	c       *Client
+	b       *batch
+	refused bool // a request was: the transport may still hold the buffer
+	stored  int  // lines
+
+	rejected, limited, odd rejects // odd: for a reason that is not known
+	oddErr                 error
+	advice                 string
+}
+
+// outcome says what became of a batch whose every request was answered.
+func (w *writing) outcome() error {
+	if len(w.odd.indexes) > 0 {
+		if w.stored == 0 {
+			// Nothing tells this from a server that refuses all.
+			return fmt.Errorf("writing to InfluxDB: %w", w.oddErr)
+		}
+		for i, index := range w.odd.indexes {
+			w.rejected.add(w.odd.reasons[i], index)
+		}
+	}
+	var errs []error
+	if len(w.rejected.indexes) > 0 {
+		w.rejected.sort()
+		errs = append(errs, &ingest.RejectedError{
+			Indexes: w.rejected.indexes, Reason: w.rejected.first(), Reasons: w.rejected.reasons, Advice: w.advice,
+		})
+	}
+	if len(w.limited.indexes) > 0 {
+		w.limited.sort()
+		errs = append(errs, &ingest.LimitedError{Indexes: w.limited.indexes, Reason: w.limited.first()})
+	}
+	if len(errs) == 1 {
+		return errs[0]
+	}
+	return errors.Join(errs...)
+}
+
+// store writes the lines, in as many requests as the bound on their size asks
+// for.
+func (w *writing) store(ctx context.Context, lines []line) error {
+	for len(lines) > 0 {
+		part := w.c.bound.part(lines)
+		err := w.post(ctx, part)
+		if refused := (*refusal)(nil); errors.As(err, &refused) {
+			if refused.tooLarge && len(part) > 1 {
+				continue // the bound is smaller now
+			}
+			err = w.narrow(ctx, cluster(w.b, part, refused), refused)
+		}
 		if err != nil {
-			rej.add(err.Error(), i)
-			continue
-		}
-		b.buf = buf
-		b.lines = append(b.lines, line{begin, len(buf), i})
-	}
-	if len(b.lines) > 0 {
-		err := c.post(ctx, b.buf)
-		if err == nil {
-			// Only now is it certain that the transport has read all of it.
-			c.buffers.Put(b)
-			return rej.err()
-		}
-		refused := (*refusal)(nil)
-		if !errors.As(err, &refused) {
 			return err
 		}
-		b.cluster(readings)
-		if err := c.narrow(ctx, b, b.lines, refused, &rej); err != nil {
-			return err
-		}
+		lines = lines[len(part):]
 	}
-	return rej.err()
+	return nil
 }
 
 // cluster brings together lines that share the likely cause of a refusal: the
 // same measurement and fields for a type conflict, old times for the retention.
-func (b *batch) cluster(readings []contract.Reading) {
-	slices.SortStableFunc(b.lines, func(x, y line) int {
-		r, s := &readings[x.index], &readings[y.index]
+// For a limit that is the series, by which they are sorted.
+func cluster(b *batch, lines []line, why *refusal) []line {
+	if why.fault == faultLimit || len(lines) == 1 {
+		return lines
+	}
+	lines = slices.Clone(lines)
+	slices.SortStableFunc(lines, func(x, y line) int {
+		r, s := b.readings[x.index], b.readings[y.index]
 		return cmp.Or(
 			cmp.Compare(measurementOf(r.Class), measurementOf(s.Class)),
 			compareFields(r, s),
 			r.Measured.Compare(s.Measured),
 		)
 	})
+	return lines
 }
 
 func compareFields(r, s *contract.Reading) int {
@@ -102,32 +166,88 @@ func compareFields(r, s *contract.Reading) int {
 }
 
 // narrow finds which of the refused lines are at fault, and stores the others.
-func (c *Client) narrow(ctx context.Context, b *batch, lines []line, why *refusal, rej *rejects) error {
-	if len(lines) == 1 || !why.tooLarge && why.dropped == len(lines) {
+func (w *writing) narrow(ctx context.Context, lines []line, why *refusal) error {
+	alike, others := lines, []line(nil)
+	if why.fault == faultConflict && why.conflict.field != "" {
+		alike, others = divide(lines, func(l line) bool { return why.conflict.matches(w.b.readings[l.index]) })
+	}
+	if len(lines) == 1 || !why.tooLarge && why.dropped == len(lines) && len(others) == 0 {
 		for _, l := range lines {
-			rej.add(why.reason, l.index)
+			w.settle(l, why)
 		}
 		return nil
 	}
-	mid := len(lines) / 2
-	for _, half := range [2][]line{lines[:mid], lines[mid:]} {
-		var body []byte // fresh: the transport may still hold the one before
-		for _, l := range half {
-			body = append(body, b.buf[l.begin:l.end]...)
+	if len(alike) == 0 || len(others) == 0 {
+		mid := len(lines) / 2
+		alike, others = lines[:mid], lines[mid:]
+	}
+	for _, part := range [2][]line{alike, others} {
+		err := w.post(ctx, part)
+		if refused := (*refusal)(nil); errors.As(err, &refused) {
+			err = w.narrow(ctx, part, refused)
 		}
-		err := c.post(ctx, body)
-		if err == nil {
-			continue
-		}
-		refused := (*refusal)(nil)
-		if !errors.As(err, &refused) {
-			return err
-		}
-		if err := c.narrow(ctx, b, half, refused, rej); err != nil {
+		if err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// divide splits the lines without changing their order.
+func divide(lines []line, first func(line) bool) (yes, no []line) {
+	for _, l := range lines {
+		if first(l) {
+			yes = append(yes, l)
+		} else {
+			no = append(no, l)
+		}
+	}
+	return yes, no
+}
+
+// settle notes that a line is refused for this reason and no other.
+func (w *writing) settle(l line, why *refusal) {
+	r := w.b.readings[l.index]
+	switch why.fault {
+	case faultLimit:
+		w.limited.add(why.reason, l.index)
+	case faultNone:
+		w.odd.add(why.reason, l.index)
+		w.oddErr = why
+		return
+	case faultConflict:
+		w.rejected.add(why.reason, l.index)
+		w.advice = why.conflict.advice()
+	case faultOld, faultSyntax, faultSize:
+		w.rejected.add(why.reason, l.index)
+	}
+	w.c.suspects.learn(r, why)
+}
+
+// post writes lines in one request.
+func (w *writing) post(ctx context.Context, lines []line) error {
+	body := w.b.body(lines)
+	start := time.Now()
+	err := w.c.post(ctx, body)
+	refused := (*refusal)(nil)
+	switch {
+	case err == nil:
+		w.stored += len(lines)
+		w.c.bound.worked()
+	case errors.As(err, &refused):
+		w.refused = true
+		if refused.tooLarge && len(lines) > 1 {
+			now := w.c.bound.shrink(len(body))
+			w.c.log.Warn("InfluxDB, or a proxy before it, takes no request of this size; sending smaller ones for a while",
+				zap.Int("bytes", len(body)), zap.Int("at_most", now))
+		}
+	case errors.Is(err, errTooSlow) && ctx.Err() == nil:
+		if now, shrunk := w.c.bound.slow(len(body)); shrunk {
+			w.c.log.Warn("InfluxDB takes too long for requests of this size; sending smaller ones for a while",
+				zap.Int("bytes", len(body)), zap.Int("at_most", now), zap.Duration("took", time.Since(start)), zap.Error(err))
+		}
+	}
+	return err
 }
 
 // post writes lines. When the database is gone, it makes it again, once.
@@ -144,117 +264,42 @@ func (c *Client) post(ctx context.Context, body []byte) error {
 }
 
 func (c *Client) postOnce(ctx context.Context, body []byte) error {
-	return outcome(c.service.DoPostRequest(ctx, c.writeURL, bytes.NewReader(body), plainText, drain))
+	within := c.patience(len(body))
+	limited, cancel := context.WithTimeout(ctx, within)
+	defer cancel()
+	packed, headers := body, plainText
+	if c.packs() {
+		z := c.packers.Get().(*packer) //nolint:forcetypeassert // the pool holds nothing else
+		var err error
+		if packed, err = z.pack(body); err != nil {
+			return fmt.Errorf("writing to InfluxDB: compressing: %w", err)
+		}
+		headers = gzipText
+		// After an error the transport may still hold the bytes.
+		defer func() {
+			if packed != nil {
+				c.packers.Put(z)
+			}
+		}()
+	}
+	err := outcome(c.writer.DoPostRequest(limited, c.writeURL, bytes.NewReader(packed), headers, drain))
+	if err != nil {
+		packed = nil
+	}
+	if err != nil && ctx.Err() == nil && limited.Err() != nil {
+		return fmt.Errorf("writing to InfluxDB: %w: no answer within %s", errTooSlow, within)
+	}
+	return err
+}
+
+// patience is how long a request may take: the more it holds, the longer.
+func (c *Client) patience(bytes int) time.Duration {
+	return c.opt.HTTPTimeout + time.Duration(float64(c.opt.HTTPTimeout)*float64(bytes)/(2<<20))
 }
 
 func plainText(req *http.Request) { req.Header.Set("Content-Type", "text/plain; charset=utf-8") }
 
-var errNoDatabase = errors.New("database not found")
-
-// A refusal is InfluxDB's "not these": some of the lines, or all, are at fault,
-// and the reason is that of the first.
-type refusal struct {
-	reason   string
-	dropped  int  // how many, as the server says; 0 when it does not
-	tooLarge bool // together, not each
-}
-
-func (r *refusal) Error() string { return "refused by InfluxDB: " + r.reason }
-
-// outcome types the answer to a write.
-func outcome(e *influxhttp.Error) error {
-	if e == nil {
-		return nil
-	}
-	text := message(e)
-	switch e.StatusCode {
-	case http.StatusBadRequest, http.StatusUnprocessableEntity:
-		if fromInflux(e) {
-			return parseRefusal(text)
-		}
-	case http.StatusRequestEntityTooLarge:
-		return &refusal{reason: "too large", tooLarge: true}
-	case http.StatusTooManyRequests, http.StatusServiceUnavailable:
-		return &ingest.ThrottledError{After: retryAfter(e), Cause: fmt.Errorf("writing to InfluxDB: %w", cause(e))}
-	case http.StatusNotFound:
-		if fromInflux(e) {
-			return fmt.Errorf("writing to InfluxDB: %w: %s", errNoDatabase, clip(text))
-		}
-	case http.StatusInternalServerError:
-		// 1.8 has no status of its own for it.
-		if strings.HasPrefix(text, "retention policy not found") || strings.HasPrefix(text, "database not found") {
-			return fmt.Errorf("writing to InfluxDB: %w: %s", errNoDatabase, clip(text))
-		}
-	}
-	return fmt.Errorf("writing to InfluxDB: %w", cause(e))
-}
-
-// fromInflux tells an answer of the database from one of a proxy in between,
-// which must not send readings to quarantine.
-func fromInflux(e *influxhttp.Error) bool {
-	if e.Header.Get("X-Influxdb-Version") != "" || e.Header.Get("X-Influxdb-Build") != "" || e.Header.Get("X-Platform-Error-Code") != "" {
-		return true
-	}
-	switch e.Code { // of 2.x's JSON
-	case "invalid", "unprocessable entity", "not found":
-		return true
-	}
-	return false
-}
-
-// parseRefusal takes the count out of
-// `partial write: points beyond retention policy dropped=3`.
-func parseRefusal(text string) *refusal {
-	r := &refusal{reason: text}
-	if i := strings.LastIndex(text, " dropped="); i >= 0 {
-		if n, err := strconv.Atoi(text[i+len(" dropped="):]); err == nil {
-			r.dropped = n
-			r.reason = text[:i]
-		}
-	}
-	if _, after, ok := strings.Cut(r.reason, "partial write: "); ok {
-		r.reason = after
-	}
-	r.reason = clip(r.reason)
-	return r
-}
-
-const (
-	throttleDefault = time.Second
-	throttleMax     = 10 * time.Minute
-)
-
-// retryAfter reads the header in both its forms, seconds and a date.
-func retryAfter(e *influxhttp.Error) time.Duration {
-	after := time.Duration(e.RetryAfter) * time.Second //nolint:gosec // 32 bits
-	if at, err := http.ParseTime(e.Header.Get("Retry-After")); err == nil {
-		after = time.Until(at)
-	}
-	if after <= 0 {
-		return throttleDefault
-	}
-	return min(after, throttleMax)
-}
-
-// rejects collects readings that will never be taken.
-type rejects struct {
-	indexes []int
-	reasons []string // distinct, the first few
-}
-
-const maxReasons = 3
-
-func (r *rejects) add(reason string, index int) {
-	r.indexes = append(r.indexes, index)
-	if len(r.reasons) < maxReasons && !slices.Contains(r.reasons, reason) {
-		r.reasons = append(r.reasons, reason)
-	}
-}
-
-func (r *rejects) err() error {
-	if len(r.indexes) == 0 {
-		return nil
-	}
-	slices.Sort(r.indexes)
-	return &ingest.RejectedError{Indexes: r.indexes, Reason: strings.Join(r.reasons, "; ")}
+func gzipText(req *http.Request) {
+	plainText(req)
+	req.Header.Set("Content-Encoding", "gzip")
 }
