@@ -22,8 +22,9 @@ type Mosquitto struct {
 }
 
 // StartMosquitto starts a broker that is stopped with the test. It fails the
-// test when mosquitto is not installed.
-func StartMosquitto(tb testing.TB) *Mosquitto {
+// test when mosquitto is not installed. Lines are added to its configuration,
+// and win over what is there.
+func StartMosquitto(tb testing.TB, lines ...string) *Mosquitto {
 	tb.Helper()
 	if _, err := exec.LookPath("mosquitto"); err != nil {
 		tb.Fatalf("mosquitto is missing: apt-get install mosquitto mosquitto-clients: %v", err)
@@ -33,6 +34,9 @@ func StartMosquitto(tb testing.TB) *Mosquitto {
 	host, port, _ := net.SplitHostPort(m.Addr)
 	conf := fmt.Sprintf("listener %s %s\nallow_anonymous true\npersistence true\npersistence_location %s/\nmax_queued_messages 0\nmax_inflight_messages 0\nuser root\n",
 		port, host, dir)
+	for _, l := range lines {
+		conf += l + "\n"
+	}
 	if err := os.WriteFile(m.conf, []byte(conf), 0o600); err != nil {
 		tb.Fatal(err)
 	}

@@ -2,6 +2,9 @@
 // eclipse/paho.mqtt.golang: a persistent session, QoS 1, and an acknowledgement
 // only after the message is safe. What was not acknowledged, the broker sends
 // again.
+//
+// paho keeps the session; the messages themselves are taken off the connection
+// before paho sees them (package wire), which costs a fraction.
 package mqtt
 
 import (
@@ -11,6 +14,7 @@ import (
 	"fmt"
 	"net/url"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	paho "github.com/eclipse/paho.mqtt.golang"
@@ -18,6 +22,11 @@ import (
 
 	contract "firewatch/firmware-contracts"
 	"firewatch/ingest"
+)
+
+const (
+	dialTime  = 10 * time.Second // to connect, without the MQTT handshake
+	drainTime = 5 * time.Second  // for the acknowledgements at a stop
 )
 
 // Options configures a Source. URL, ClientID and Log are required.
@@ -36,6 +45,7 @@ type Options struct {
 type Source struct {
 	o       Options
 	filters map[string]byte
+	watch   watch
 
 	mu    sync.Mutex
 	state error // why the source is not ready; nil when it is
@@ -49,6 +59,8 @@ func New(o Options) (*Source, error) {
 		return nil, fmt.Errorf("mqtt: URL: %w", err)
 	case u.Scheme == "" || u.Host == "":
 		return nil, fmt.Errorf("mqtt: URL %q: want scheme://host:port, like tcp://127.0.0.1:1883", u.Redacted())
+	case !known(u.Scheme):
+		return nil, fmt.Errorf("mqtt: URL %q: want tcp, ssl, ws or wss", u.Redacted())
 	case o.ClientID == "":
 		return nil, errors.New("mqtt: ClientID is missing")
 	case o.Log == nil:
@@ -67,17 +79,38 @@ func New(o Options) (*Source, error) {
 	return s, nil
 }
 
-// Ready reports why nothing can be received now, or nil.
+// Ready reports why nothing can be received now, or that the broker loses
+// messages now, or nil.
 func (s *Source) Ready() error {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.state
+	err := s.state
+	s.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	return s.watch.losing(time.Now())
 }
+
+// Warnings names what at the broker has lost messages, or slows them down, as
+// far as can be seen from here.
+func (s *Source) Warnings() []string { return s.watch.warnings() }
 
 func (s *Source) setState(err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.state = err
+}
+
+// A run is one call of Run.
+type run struct {
+	*Source
+	to          ingest.Acceptor
+	stop        context.Context //nolint:containedctx // ends when nothing more is to be taken
+	handing     context.Context //nolint:containedctx // ends when what was taken is not waited for any more
+	outstanding ingest.Outstanding
+	acks        ingest.AckQueue // of messages that paho delivered
+	refused     chan error      // has why the intake refused a message
+	unanswered  atomic.Int32    // how often the broker was asked for its counters since it last answered
 }
 
 // Run connects, again and again when it must, and delivers messages until ctx
@@ -87,66 +120,16 @@ func (s *Source) Run(ctx context.Context, to ingest.Acceptor) error {
 	// What was taken before the stop must still be handed over.
 	handing, stopHanding := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopHanding()
-	var outstanding ingest.Outstanding
-	var acks ingest.AckQueue
-	refused := make(chan error, 1)
-
-	receive := func(_ paho.Client, m paho.Message) {
-		if ctx.Err() != nil || len(refused) > 0 {
-			return // not acknowledged: it comes again
-		}
-		outstanding.Take()
-		err := to.Put(handing, ingest.Message{
-			Topic: m.Topic(), Payload: m.Payload(), Received: time.Now().UTC(),
-			Ack: func() {
-				acks.Add(func() {
-					m.Ack()
-					outstanding.Done()
-				})
-			},
-		})
-		if err != nil {
-			outstanding.Done()
-			// Reading on would leave a gap that the broker never fills.
-			select {
-			case refused <- fmt.Errorf("handing a message over: %w", err):
-			default:
-			}
-		}
-	}
-
-	opts := paho.NewClientOptions().AddBroker(s.o.URL).
-		SetClientID(s.o.ClientID).SetUsername(s.o.Username).SetPassword(s.o.Password).
-		SetCleanSession(false).SetAutoAckDisabled(true).SetOrderMatters(true).
-		SetAutoReconnect(true).SetMaxReconnectInterval(10 * time.Second).
-		SetConnectRetry(true).SetConnectRetryInterval(time.Second).SetConnectTimeout(10 * time.Second).
-		SetKeepAlive(30 * time.Second).SetPingTimeout(60 * time.Second).
-		SetDefaultPublishHandler(receive)
-	if s.o.TLS != nil {
-		opts.SetTLSConfig(s.o.TLS)
-	}
-	opts.SetConnectionLostHandler(func(_ paho.Client, err error) {
-		s.setState(fmt.Errorf("connection to the MQTT broker lost: %w", err))
-		s.o.Log.Warn("connection to the MQTT broker lost", zap.Error(err))
-	})
-	opts.SetConnectionNotificationHandler(func(_ paho.Client, n paho.ConnectionNotification) {
-		if f, ok := n.(paho.ConnectionNotificationFailed); ok {
-			s.setState(fmt.Errorf("connecting to the MQTT broker: %w", f.Reason))
-		}
-	})
-	opts.SetOnConnectHandler(func(c paho.Client) {
-		// Off paho's own goroutine: waiting for a token inside a handler blocks it.
-		go s.subscribe(ctx, c, receive)
-	})
-
-	client := paho.NewClient(opts)
+	r := &run{Source: s, to: to, stop: ctx, handing: handing, refused: make(chan error, 1)}
+	client := paho.NewClient(r.options())
 	client.Connect() // retries for ever; OnConnect tells
 	var err error
 	select {
 	case <-ctx.Done():
-	case err = <-refused:
+	case err = <-r.refused:
+		r.refused <- err // so that no other is taken
 	}
-	if left := outstanding.Drain(5 * time.Second); left > 0 {
+	if left := r.outstanding.Drain(drainTime); left > 0 {
 		s.o.Log.Warn("messages left unacknowledged at the stop; the broker will send them again", zap.Int64("messages", left))
 	}
 	stopHanding()
@@ -155,33 +138,95 @@ func (s *Source) Run(ctx context.Context, to ingest.Acceptor) error {
 	return err
 }
 
+func (r *run) options() *paho.ClientOptions {
+	opts := paho.NewClientOptions().AddBroker(r.o.URL).
+		SetClientID(r.o.ClientID).SetUsername(r.o.Username).SetPassword(r.o.Password).
+		SetCleanSession(false).SetAutoAckDisabled(true).SetOrderMatters(true).
+		SetAutoReconnect(true).SetMaxReconnectInterval(10 * time.Second).
+		SetConnectRetry(true).SetConnectRetryInterval(time.Second).SetConnectTimeout(dialTime).
+		SetKeepAlive(30 * time.Second).SetPingTimeout(60 * time.Second).
+		SetCustomOpenConnectionFn(r.open).
+		SetDefaultPublishHandler(r.receive)
+	if r.o.TLS != nil {
+		opts.SetTLSConfig(r.o.TLS)
+	}
+	opts.SetConnectionLostHandler(func(_ paho.Client, err error) {
+		r.setState(fmt.Errorf("connection to the MQTT broker lost: %w", err))
+		r.o.Log.Warn("connection to the MQTT broker lost", zap.Error(err))
+	})
+	opts.SetConnectionNotificationHandler(func(_ paho.Client, n paho.ConnectionNotification) {
+		if f, ok := n.(paho.ConnectionNotificationFailed); ok {
+			r.setState(fmt.Errorf("connecting to the MQTT broker: %w", f.Reason))
+		}
+	})
+	opts.SetOnConnectHandler(func(c paho.Client) {
+		// Off paho's own goroutine: waiting for a token inside a handler blocks it.
+		go r.subscribe(c)
+	})
+	return opts
+}
+
+// over reports that nothing more is to be taken.
+func (r *run) over() bool { return r.stop.Err() != nil || len(r.refused) > 0 }
+
+// put hands one message over, or makes Run return: reading on would leave a gap
+// that the broker never fills.
+func (r *run) put(topic string, payload []byte, ack func()) error {
+	r.outstanding.Take()
+	err := r.to.Put(r.handing, ingest.Message{Topic: topic, Payload: payload, Received: time.Now().UTC(), Ack: ack})
+	if err == nil {
+		return nil
+	}
+	r.outstanding.Done()
+	err = fmt.Errorf("handing a message over: %w", err)
+	select {
+	case r.refused <- err:
+	default:
+	}
+	return err
+}
+
+// receive is the slow path: what was left to paho, like QoS 2.
+func (r *run) receive(_ paho.Client, m paho.Message) {
+	if r.over() {
+		return // not acknowledged: it comes again
+	}
+	_ = r.put(m.Topic(), m.Payload(), func() { // Run returns the error
+		r.acks.Add(func() {
+			m.Ack() // paho drops it when the connection is another one by now
+			r.outstanding.Done()
+		})
+	})
+}
+
 // subscribe asks for the uplinks until the broker grants all of them.
-func (s *Source) subscribe(ctx context.Context, c paho.Client, receive paho.MessageHandler) {
+func (r *run) subscribe(c paho.Client) {
 	for wait := time.Second; ; wait = min(2*wait, 30*time.Second) {
-		err := s.trySubscribe(ctx, c, receive)
+		err := r.trySubscribe(c)
 		if err == nil {
-			s.setState(nil)
-			s.o.Log.Info("reading uplinks from the MQTT broker", zap.Int("filters", len(s.filters)))
+			r.setState(nil)
+			r.o.Log.Info("reading uplinks from the MQTT broker", zap.Int("filters", len(r.filters)))
+			r.askCounters(c)
 			return
 		}
-		if ctx.Err() != nil || !c.IsConnectionOpen() {
+		if r.stop.Err() != nil || !c.IsConnectionOpen() {
 			return // OnConnect comes again
 		}
-		s.setState(err)
-		s.o.Log.Error("subscribing to uplinks", zap.Error(err), zap.Duration("again_in", wait))
+		r.setState(err)
+		r.o.Log.Error("subscribing to uplinks", zap.Error(err), zap.Duration("again_in", wait))
 		select {
-		case <-ctx.Done():
+		case <-r.stop.Done():
 			return
 		case <-time.After(wait):
 		}
 	}
 }
 
-func (s *Source) trySubscribe(ctx context.Context, c paho.Client, receive paho.MessageHandler) error {
-	t := c.SubscribeMultiple(s.filters, receive)
+func (r *run) trySubscribe(c paho.Client) error {
+	t := c.SubscribeMultiple(r.filters, r.receive)
 	select {
-	case <-ctx.Done():
-		return ctx.Err()
+	case <-r.stop.Done():
+		return r.stop.Err()
 	case <-t.Done():
 	}
 	if err := t.Error(); err != nil {
@@ -198,4 +243,23 @@ func (s *Source) trySubscribe(ctx context.Context, c paho.Client, receive paho.M
 		}
 	}
 	return nil
+}
+
+// askCounters subscribes to what the broker says of its own losses. Most
+// accounts may not read that, which is no error. Some brokers end a connection
+// that asks; after three times without an answer it is left at that.
+func (r *run) askCounters(c paho.Client) {
+	if r.unanswered.Add(1) > 3 {
+		return
+	}
+	t := c.SubscribeMultiple(counterFilters(), func(_ paho.Client, m paho.Message) {
+		r.watch.counter(m.Topic(), m.Payload(), time.Now())
+	})
+	select {
+	case <-r.stop.Done():
+	case <-t.Done():
+		if t.Error() == nil {
+			r.unanswered.Store(0)
+		}
+	}
 }

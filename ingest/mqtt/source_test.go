@@ -28,8 +28,8 @@ func publisher(t *testing.T, url string) func(t *testing.T, topic string, payloa
 	t.Helper()
 	c := paho.NewClient(paho.NewClientOptions().AddBroker(url).SetClientID("publisher").SetCleanSession(false).
 		SetConnectRetry(true).SetConnectRetryInterval(50 * time.Millisecond).SetMaxReconnectInterval(100 * time.Millisecond))
-	c.Connect()
 	t.Cleanup(func() { c.Disconnect(0) })
+	c.Connect().Wait() // paho has a race with what is published before
 	return func(_ *testing.T, topic string, payload []byte) <-chan struct{} {
 		return c.Publish(topic, 1, false, payload).Done()
 	}
