@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/subtle"
-	"maps"
 	"strings"
 	"sync"
 	"time"
@@ -25,12 +24,14 @@ const (
 )
 
 // registry answers from memory what the roster says of devices and who may
-// connect. It keeps its last list while the store is away.
+// connect. It keeps its last list while the store is away. It implements
+// ingest.Registry, ingest.Directory and ingest.Credential.
 type registry struct {
 	store         alerts.RosterStore
 	serviceSecret string // of our own roles in this process
 	answers       bool   // somebody here takes the answers of teams
 	log           *zap.Logger
+	nudged        chan struct{} // holds one: look at the roster now
 
 	refreshing sync.Mutex
 	version    int64
@@ -39,12 +40,22 @@ type registry struct {
 
 	mu      sync.RWMutex
 	devices map[contract.DeviceID]alerts.Device
-	hashes  map[string]string // by username, of devices and teams that may connect
-	err     error             // of the last refresh
+	aliases map[string]ingest.Registered // of devices that are not disabled
+	clients map[string]account            // by username: devices and teams that may connect
+	err     error                        // of the last refresh
+}
+
+// account is who a username is, and the hash of its credential.
+type account struct {
+	principal ingest.Principal
+	hash      roster.Hash
 }
 
 func newRegistry(ctx context.Context, store alerts.RosterStore, answers bool, log *zap.Logger) (*registry, error) {
-	r := &registry{store: store, serviceSecret: rand.Text(), answers: answers, log: log, version: -1}
+	r := &registry{
+		store: store, serviceSecret: rand.Text(), answers: answers, log: log,
+		nudged: make(chan struct{}, 1), version: -1,
+	}
 	return r, r.refresh(ctx)
 }
 
@@ -56,28 +67,54 @@ func (r *registry) Lookup(id contract.DeviceID) (string, bool) {
 	return d.Area, ok
 }
 
+// ByAlias implements ingest.Directory. A disabled device is not found: no
+// credential of its own keeps out what another system passes on for it.
+func (r *registry) ByAlias(alias string) (ingest.Registered, bool) {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	d, ok := r.aliases[alias]
+	return d, ok
+}
+
 // Authenticate implements ingest.Credential.
 func (r *registry) Authenticate(username string, password []byte) (ingest.Principal, bool) {
 	if strings.HasPrefix(username, servicePrefix) {
 		ok := subtle.ConstantTimeCompare([]byte(r.serviceSecret), password) == 1
 		return ingest.Principal{Service: true}, ok
 	}
-	hash, device := r.entry(username)
-	if !roster.CheckSecret(hash, password) {
+	c := r.account(username)
+	if !c.hash.Fits(password) {
 		// The credential may be newer than the list.
 		if !r.refreshSoon() {
 			return ingest.Principal{}, false
 		}
-		if hash, device = r.entry(username); !roster.CheckSecret(hash, password) {
+		if c = r.account(username); !c.hash.Fits(password) {
 			return ingest.Principal{}, false
 		}
 	}
-	if team, ok := strings.CutPrefix(username, teamPrefix); ok {
-		// An answer that nobody judges must not be acknowledged.
-		return ingest.Principal{Team: contract.TeamID(team)}, r.answers
-	}
-	return ingest.Principal{Device: device.ID, Kind: device.Kind}, true
+	return c.principal, r.heard(c.principal)
 }
+
+// AuthenticateCertificate is Authenticate for a client whose certificate names
+// it. Our own roles never come that way, and who has no credential that counts
+// has no certificate that does.
+func (r *registry) AuthenticateCertificate(username string) (ingest.Principal, bool) {
+	p, ok := r.Principal(username)
+	return p, ok && r.heard(p)
+}
+
+// Principal is who a username is, if it may connect. It does not say that the
+// one who asks is that.
+func (r *registry) Principal(username string) (ingest.Principal, bool) {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	c, ok := r.clients[username]
+	return c.principal, ok
+}
+
+// heard reports whether somebody takes what the client says: an answer that
+// nobody judges must not be acknowledged.
+func (r *registry) heard(p ingest.Principal) bool { return p.Team == "" || r.answers }
 
 // Ready tells why the list may be old, or nil.
 func (r *registry) Ready() error {
@@ -86,10 +123,10 @@ func (r *registry) Ready() error {
 	return r.err
 }
 
-func (r *registry) entry(username string) (hash string, device alerts.Device) {
+func (r *registry) account(username string) account {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
-	return r.hashes[username], r.devices[contract.DeviceID(username)]
+	return r.clients[username]
 }
 
 // refreshSoon reads the roster for a client that is not on the list, at most
@@ -109,8 +146,17 @@ func (r *registry) refreshSoon() bool {
 	return r.version != before
 }
 
-// Follow keeps the list fresh and names those whose credential is no longer
-// what it was.
+// Nudge makes Follow look at the roster at once. It never blocks.
+func (r *registry) Nudge() {
+	select {
+	case r.nudged <- struct{}{}:
+	default: // it is about to look
+	}
+}
+
+// Follow keeps the list fresh and names those whose credential, or what it
+// allows, is no longer what it was. What another process changed is seen within
+// a second, what this one changed when Nudge says so.
 func (r *registry) Follow(ctx context.Context, revoked func(username string)) error {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
@@ -119,6 +165,7 @@ func (r *registry) Follow(ctx context.Context, revoked func(username string)) er
 		case <-ctx.Done():
 			return nil
 		case <-tick.C:
+		case <-r.nudged:
 		}
 		r.refreshing.Lock()
 		err := r.refresh(ctx)
@@ -156,25 +203,29 @@ func (r *registry) refresh(ctx context.Context) (err error) {
 		return err
 	}
 	byID := make(map[contract.DeviceID]alerts.Device, len(devices))
-	hashes := make(map[string]string, len(devices)+len(teams))
+	aliases := make(map[string]ingest.Registered)
+	clients := make(map[string]account, len(devices)+len(teams))
 	for _, d := range devices {
 		byID[d.ID] = d
-		if d.SecretHash != "" && !d.Disabled {
-			hashes[string(d.ID)] = d.SecretHash
+		if d.Alias != "" && !d.Disabled {
+			aliases[d.Alias] = ingest.Registered{ID: d.ID, Kind: d.Kind, Alias: d.Alias, Model: d.Model}
+		}
+		if d.MayConnect() {
+			clients[string(d.ID)] = account{ingest.Principal{Device: d.ID, Kind: d.Kind, Topic: d.Topic()}, roster.ParseHash(d.SecretHash)}
 		}
 	}
 	for _, t := range teams {
-		if t.SecretHash != "" {
-			hashes[teamPrefix+string(t.ID)] = t.SecretHash
+		if t.SecretHash != "" && t.SecretHash != alerts.Revoked {
+			clients[teamPrefix+string(t.ID)] = account{ingest.Principal{Team: t.ID}, roster.ParseHash(t.SecretHash)}
 		}
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for username := range maps.Keys(r.hashes) {
-		if hashes[username] != r.hashes[username] {
+	for username, had := range r.clients {
+		if clients[username] != had {
 			r.gone = append(r.gone, username)
 		}
 	}
-	r.version, r.devices, r.hashes = version, byID, hashes
+	r.version, r.devices, r.aliases, r.clients = version, byID, aliases, clients
 	return nil
 }

@@ -24,24 +24,50 @@ func NewSecret() string {
 func HashSecret(secret string) string {
 	var salt [8]byte
 	rand.Read(salt[:]) // never fails
-	return "sha256:" + hex.EncodeToString(salt[:]) + ":" + digest(salt[:], []byte(secret))
+	sum := digest(salt[:], []byte(secret))
+	return "sha256:" + hex.EncodeToString(salt[:]) + ":" + hex.EncodeToString(sum[:])
 }
 
 // CheckSecret reports whether the hash is that of the credential. It takes the
 // same time whatever the hash is.
 func CheckSecret(hash string, secret []byte) bool {
-	parts := strings.Split(hash, ":")
-	if len(parts) != 3 || parts[0] != "sha256" {
-		parts = []string{"", "0000000000000000", strings.Repeat("0", 64)}
-	}
-	salt, err := hex.DecodeString(parts[1])
-	same := subtle.ConstantTimeCompare([]byte(parts[2]), []byte(digest(salt, secret))) == 1
-	return same && err == nil && parts[0] != ""
+	h := ParseHash(hash)
+	return h.Fits(secret)
 }
 
-func digest(salt, secret []byte) string {
-	h := sha256.New()
-	h.Write(salt)
-	h.Write(secret)
-	return hex.EncodeToString(h.Sum(nil))
+// A Hash is what HashSecret made, taken apart once for many checks. The zero
+// Hash fits no credential.
+type Hash struct {
+	salt [8]byte
+	sum  [sha256.Size]byte
+	real bool
+}
+
+// ParseHash takes a hash apart. What HashSecret did not make fits no credential.
+func ParseHash(s string) (h Hash) {
+	rest, ok := strings.CutPrefix(s, "sha256:")
+	salt, sum, both := strings.Cut(rest, ":")
+	if !ok || !both || len(salt) != 2*len(h.salt) || len(sum) != 2*len(h.sum) {
+		return Hash{}
+	}
+	_, err1 := hex.Decode(h.salt[:], []byte(salt))
+	_, err2 := hex.Decode(h.sum[:], []byte(sum))
+	if err1 != nil || err2 != nil {
+		return Hash{}
+	}
+	h.real = true
+	return h
+}
+
+// Fits reports whether the credential is the one that was hashed, in the same
+// time for every Hash.
+func (h *Hash) Fits(secret []byte) bool {
+	sum := digest(h.salt[:], secret)
+	same := subtle.ConstantTimeCompare(h.sum[:], sum[:]) == 1
+	return same && h.real
+}
+
+func digest(salt, secret []byte) [sha256.Size]byte {
+	var buf [128]byte // most credentials fit without an allocation
+	return sha256.Sum256(append(append(buf[:0], salt...), secret...))
 }

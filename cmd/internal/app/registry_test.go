@@ -1,0 +1,167 @@
+package app
+
+import (
+	"context"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"go.uber.org/zap"
+
+	"firewatch/alerts"
+	"firewatch/alerts/alertstest"
+	"firewatch/alerts/alertstest/memstore"
+	"firewatch/cmd/internal/roster"
+	contract "firewatch/firmware-contracts"
+	"firewatch/ingest"
+)
+
+var (
+	_ ingest.Registry   = (*registry)(nil)
+	_ ingest.Directory  = (*registry)(nil)
+	_ ingest.Credential = (*registry)(nil)
+)
+
+// registered is a store with a phone, a retired phone, a station, a device whose
+// credential was taken back, and a team.
+func registered(tb testing.TB) *memstore.Store {
+	tb.Helper()
+	hash := roster.HashSecret(secretOf)
+	set := alertstest.Roster()
+	device := func(id, alias string, kind contract.Kind) alerts.Device {
+		return alerts.Device{ID: contract.DeviceID(id), Kind: kind, Area: "130630100", Alias: alias, SecretHash: hash, Model: "s2120"}
+	}
+	set.Devices = []alerts.Device{
+		device("phone", "owntracks/jane/phone", contract.Tracker), device("retired", "owntracks/jim/phone", contract.Tracker),
+		device("revoked", "", contract.Tracker), device("station", "chirpstack/24e124136b323456", contract.Sensor),
+	}
+	set.Devices[1].Disabled = true
+	set.Devices[2].SecretHash = alerts.Revoked
+	set.Teams[0].SecretHash = hash
+	store := memstore.New()
+	if err := store.ReplaceRoster(context.Background(), set, time.Now()); err != nil {
+		tb.Fatal(err)
+	}
+	return store
+}
+
+func openTestRegistry(tb testing.TB, store alerts.RosterStore) *registry {
+	tb.Helper()
+	r, err := newRegistry(context.Background(), store, true, zap.NewNop())
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return r
+}
+
+func TestWhoAClientIs(t *testing.T) {
+	r := openTestRegistry(t, registered(t))
+	phone := ingest.Principal{Device: "phone", Kind: contract.Tracker, Topic: "owntracks/jane/phone"}
+	for _, row := range []struct {
+		username string
+		want     ingest.Principal
+		ok       bool
+	}{
+		{"phone", phone, true},
+		{"station", ingest.Principal{Device: "station", Kind: contract.Sensor}, true},
+		{"team:pro-yixian", ingest.Principal{Team: "pro-yixian"}, true},
+		{"retired", ingest.Principal{}, false},
+		{"revoked", ingest.Principal{}, false},
+		{"nobody", ingest.Principal{}, false},
+		{"", ingest.Principal{}, false},
+		{"service:ingest", ingest.Principal{}, false},
+	} {
+		if p, ok := r.Authenticate(row.username, []byte(secretOf)); ok != row.ok || ok && p != row.want {
+			t.Errorf("%q with the secret: %+v, %v", row.username, p, ok)
+		}
+		if p, ok := r.Authenticate(row.username, []byte("wrong")); ok {
+			t.Errorf("%q with a wrong secret is %+v", row.username, p)
+		}
+		if p, ok := r.AuthenticateCertificate(row.username); ok != row.ok || ok && p != row.want {
+			t.Errorf("%q with a certificate: %+v, %v", row.username, p, ok)
+		}
+	}
+	if !phone.MayPublish("owntracks/jane/phone/event") || phone.MayPublish("owntracks/jane/phones") {
+		t.Error("the phone's topic is not its alias and below")
+	}
+	deaf := openTestRegistry(t, registered(t))
+	deaf.answers = false
+	if _, ok := deaf.AuthenticateCertificate("team:pro-yixian"); ok {
+		t.Error("a terminal was let in where nobody takes its answers")
+	}
+}
+
+func TestByAlias(t *testing.T) {
+	r := openTestRegistry(t, registered(t))
+	want := ingest.Registered{ID: "station", Kind: contract.Sensor, Alias: "chirpstack/24e124136b323456", Model: "s2120"}
+	if d, ok := r.ByAlias(want.Alias); !ok || d != want {
+		t.Errorf("%+v, %v", d, ok)
+	}
+	for _, alias := range []string{"", "owntracks/jim/phone", "chirpstack/0000000000000000"} {
+		if d, ok := r.ByAlias(alias); ok {
+			t.Errorf("%q is %+v", alias, d)
+		}
+	}
+}
+
+// TestFollow: whoever has another credential, or may say something else, is told
+// at a nudge without any time going by, and without one within a second.
+func TestFollow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := registered(t)
+		r := openTestRegistry(t, store)
+		ctx, cancel := context.WithCancel(t.Context())
+		var gone []string
+		done := make(chan error, 1)
+		go func() { done <- r.Follow(ctx, func(username string) { gone = append(gone, username) }) }()
+		synctest.Wait()
+		change := func(id contract.DeviceID, f func(*alerts.Device)) {
+			t.Helper()
+			if _, err := store.UpdateDevice(t.Context(), id, func(d *alerts.Device) error { f(d); return nil }, time.Now()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		begin := time.Now()
+		change("phone", func(d *alerts.Device) { d.Name = "another name" })
+		r.Nudge()
+		synctest.Wait()
+		if len(gone) != 0 {
+			t.Errorf("a new name ended %v", gone)
+		}
+		for _, f := range []func(*alerts.Device){
+			func(d *alerts.Device) { d.SecretHash = roster.HashSecret("another") },
+			func(d *alerts.Device) { d.Alias = "owntracks/joan/phone" },
+			func(d *alerts.Device) { d.Disabled = true },
+		} {
+			change("phone", f)
+			r.Nudge()
+			r.Nudge()
+			synctest.Wait()
+		}
+		if !slices.Equal(gone, []string{"phone", "phone", "phone"}) || time.Since(begin) != 0 {
+			t.Errorf("after %s: %v", time.Since(begin), gone)
+		}
+		change("station", func(d *alerts.Device) { d.SecretHash = alerts.Revoked })
+		time.Sleep(time.Second)
+		synctest.Wait()
+		if len(gone) != 4 || gone[3] != "station" {
+			t.Errorf("after a second: %v", gone)
+		}
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func BenchmarkAuthenticate(b *testing.B) {
+	r := openTestRegistry(b, registered(b))
+	secret := []byte(secretOf)
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, ok := r.Authenticate("phone", secret); !ok {
+			b.Fatal("refused")
+		}
+	}
+}
