@@ -219,6 +219,14 @@ type Credential interface {
 	Authenticate(username string, password []byte) (Principal, bool)
 }
 
+// A CertificateCredential is a Credential that also knows clients by the name in
+// their certificate, which the broker has checked.
+type CertificateCredential interface {
+	// AuthenticateCertificate reports who the client is, or false when the name
+	// may not connect: it is unknown, disabled or revoked.
+	AuthenticateCertificate(username string) (Principal, bool)
+}
+
 // A Principal is an authenticated client of the broker. Exactly one of the
 // fields is set.
 type Principal struct {

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -20,10 +19,13 @@ import (
 // uplinks out of mochi's hands.
 type hook struct {
 	mqtt.HookBase
-	server     *mqtt.Server
-	credential ingest.Credential
-	log        *zap.Logger
-	metrics    *metrics
+	server      *mqtt.Server
+	credential  ingest.Credential
+	certificate certificates
+	users       users
+	sessions    *sessions
+	log         *zap.Logger
+	metrics     *metrics
 
 	// set by start, before anyone is served
 	to   ingest.Acceptor
@@ -32,9 +34,7 @@ type hook struct {
 
 	draining    atomic.Bool
 	outstanding ingest.Outstanding
-
-	principals sync.Map // username → ingest.Principal, of clients that have authenticated
-	queues     sync.Map // *mqtt.Client → *ingest.AckQueue
+	done        func() // of outstanding
 }
 
 func (h *hook) ID() string { return "firewatch" }
@@ -42,6 +42,8 @@ func (h *hook) ID() string { return "firewatch" }
 func (h *hook) Provides(b byte) bool {
 	return bytes.IndexByte([]byte{
 		mqtt.OnConnectAuthenticate, mqtt.OnACLCheck, mqtt.OnPublish, mqtt.OnWill, mqtt.OnDisconnect,
+		mqtt.OnSessionEstablished, mqtt.OnPacketRead, mqtt.OnPacketEncode, mqtt.OnPacketProcessed,
+		mqtt.OnSubscribe, mqtt.OnSubscribed, mqtt.OnUnsubscribe, mqtt.OnRetainedExpired,
 	}, b) >= 0
 }
 
@@ -59,47 +61,35 @@ func (h *hook) drain(patience time.Duration) int64 {
 	return h.outstanding.Drain(patience)
 }
 
-// OnConnectAuthenticate checks the credential and scopes the client id by it:
-// nobody takes over another's session by using its client id.
-func (h *hook) OnConnectAuthenticate(cl *mqtt.Client, pk packets.Packet) bool {
-	username := string(pk.Connect.Username)
-	p, ok := h.credential.Authenticate(username, pk.Connect.Password)
-	if !ok {
-		h.metrics.refused.Inc()
-		h.log.Info("MQTT client refused: credential", zap.String("username", clip(username)), zap.String("remote", cl.Net.Remote))
-		return false
+// acked is told by wire of acknowledgements that are written, or have nobody left
+// to go to: such a client sends again and is answered then.
+func (h *hook) acked(n int) {
+	for range n {
+		h.done()
 	}
-	if pk.Connect.WillFlag && !p.MayPublish(pk.Connect.WillTopic) {
-		h.metrics.refused.Inc()
-		h.log.Info("MQTT client refused: its last will is on a topic that it may not publish on",
-			zap.String("username", clip(username)), zap.String("topic", clip(pk.Connect.WillTopic)))
-		return false
-	}
-	cl.ID = username + "/" + cl.ID
-	// A session that outlives its connection would cost memory for every client
-	// id that somebody invents, and keeps nothing that the retained state of
-	// orders does not.
-	cl.Properties.Clean = true
-	cl.Properties.Props.SessionExpiryInterval = 0
-	h.principals.Store(username, p)
-	return true
 }
 
-func (h *hook) principal(cl *mqtt.Client) (ingest.Principal, bool) {
-	p, ok := h.principals.Load(string(cl.Properties.Username))
-	if !ok {
-		return ingest.Principal{}, false
-	}
-	return p.(ingest.Principal), true
+// connOf is the connection under the client, or nil for one of mochi's own.
+func connOf(cl *mqtt.Client) *conn {
+	c, _ := cl.Net.Conn.(*conn)
+	return c
 }
 
-// OnACLCheck lets each client speak and hear under its own id only.
+// OnACLCheck lets each client speak and hear under its own id only. What a
+// session delivers is kept from mochi.
 func (h *hook) OnACLCheck(cl *mqtt.Client, topic string, write bool) bool {
-	p, ok := h.principal(cl)
-	if ok && write {
-		ok = p.MayPublish(topic)
-	} else if ok {
-		ok = p.MaySubscribe(topic)
+	c := connOf(cl)
+	if c == nil || c.principal == nil {
+		return false
+	}
+	if !write && c.session != nil && ours(topic) && !c.subscribing.Load() {
+		return false
+	}
+	ok := false
+	if write {
+		ok = c.principal.MayPublish(topic)
+	} else {
+		ok = c.principal.MaySubscribe(topic)
 	}
 	if !ok {
 		h.metrics.denied.Inc()
@@ -109,33 +99,32 @@ func (h *hook) OnACLCheck(cl *mqtt.Client, topic string, write bool) bool {
 	return ok
 }
 
-// OnPublish takes an uplink over and keeps mochi from acknowledging it.
+// OnPublish takes an uplink over that wire has left to mochi, and keeps mochi
+// from acknowledging it.
 func (h *hook) OnPublish(cl *mqtt.Client, pk packets.Packet) (packets.Packet, error) {
 	if cl.Net.Inline {
 		return pk, nil
 	}
-	p, ok := h.principal(cl)
-	if !ok {
+	c := connOf(cl)
+	if c == nil || c.principal == nil {
 		return pk, packets.ErrRejectPacket
 	}
-	if p.Service {
-		return pk, nil // a downlink; its row in the store is what must not be lost
+	if c.principal.Service {
+		// A downlink; its row in the store is what must not be lost.
+		return h.sessions.publish(pk), nil
 	}
-	if h.draining.Load() {
+	if c.ending.Load() || h.draining.Load() {
 		return pk, packets.ErrRejectPacket
 	}
-	h.metrics.uplinks.Inc()
 	m := ingest.Message{Topic: pk.TopicName, Payload: pk.Payload, Received: time.Now().UTC()}
-	h.outstanding.Take()
 	switch pk.FixedHeader.Qos {
 	case 0:
-		m.Ack = h.outstanding.Done
+		m.Ack = h.done
 	case 1:
-		queue := h.queue(cl)
 		id := pk.PacketID
 		m.Ack = func() {
-			queue.Add(func() {
-				defer h.outstanding.Done()
+			c.acks.Add(func() {
+				defer h.done()
 				// A client that is gone sends again and is answered then.
 				_ = cl.WritePacket(packets.Packet{FixedHeader: packets.FixedHeader{Type: packets.Puback}, PacketID: id})
 			})
@@ -144,8 +133,8 @@ func (h *hook) OnPublish(cl *mqtt.Client, pk packets.Packet) (packets.Packet, er
 		// Exactly once is rare here and has four packets: let mochi speak them,
 		// but only after the message is safe.
 		safe := make(chan struct{})
-		m.Ack = func() { close(safe); h.outstanding.Done() }
-		if !h.put(cl, m) {
+		m.Ack = func() { close(safe); h.done() }
+		if c.put(m) != nil {
 			return pk, packets.ErrRejectPacket
 		}
 		select {
@@ -156,28 +145,8 @@ func (h *hook) OnPublish(cl *mqtt.Client, pk packets.Packet) (packets.Packet, er
 			return pk, packets.ErrRejectPacket
 		}
 	}
-	h.put(cl, m)
+	_ = c.put(m) // it has ended the connection
 	return pk, packets.ErrRejectPacket
-}
-
-// put hands the message over. It blocks while the intake is full, and with it
-// this one connection. A message that is not taken ends the connection, so that
-// the device sends it again.
-func (h *hook) put(cl *mqtt.Client, m ingest.Message) bool {
-	if err := h.to.Put(h.ctx, m); err != nil {
-		h.outstanding.Done()
-		cl.Stop(err)
-		return false
-	}
-	return true
-}
-
-func (h *hook) queue(cl *mqtt.Client) *ingest.AckQueue {
-	if q, ok := h.queues.Load(cl); ok {
-		return q.(*ingest.AckQueue)
-	}
-	q, _ := h.queues.LoadOrStore(cl, new(ingest.AckQueue))
-	return q.(*ingest.AckQueue)
 }
 
 // OnWill takes a last will over like any uplink. That firewatch itself stops is
@@ -189,17 +158,65 @@ func (h *hook) OnWill(_ *mqtt.Client, w mqtt.Will) (mqtt.Will, error) {
 	}
 	m := ingest.Message{Topic: w.TopicName, Payload: w.Payload, Received: time.Now().UTC()}
 	h.outstanding.Take()
-	m.Ack = h.outstanding.Done
+	m.Ack = h.done
 	if err := h.to.Put(h.ctx, m); err != nil {
-		h.outstanding.Done()
+		h.done()
 		h.log.Warn("a last will was not taken", zap.String("topic", w.TopicName), zap.Error(err))
 	}
 	return mqtt.Will{}, nil // mochi sends it nowhere
 }
 
-// OnDisconnect forgets the connection.
+// OnPacketRead sees what wire leaves to mochi: it counts against the limits too,
+// and some of it is about the session.
+func (h *hook) OnPacketRead(cl *mqtt.Client, pk packets.Packet) (packets.Packet, error) {
+	c := connOf(cl)
+	if c == nil || c.principal == nil {
+		return pk, nil
+	}
+	switch pk.FixedHeader.Type {
+	case packets.Puback:
+		if c.session != nil {
+			h.sessions.acked(c.session, pk.PacketID)
+			return pk, nil // one for each of ours
+		}
+	case packets.Disconnect:
+		if p := &pk.Properties; c.session != nil && p.SessionExpiryIntervalFlag && c.asked > 0 {
+			h.sessions.setExpiry(c.session, seconds(p.SessionExpiryInterval))
+			p.SessionExpiryIntervalFlag = false // mochi, which has none, would take it for a fault
+		}
+		return pk, nil
+	}
+	if c.limits == nil {
+		return pk, nil
+	}
+	sos := pk.FixedHeader.Type == packets.Publish && c.topic(pk.TopicName).sos
+	size := pk.FixedHeader.Remaining
+	for {
+		v, wait := c.judge(size, sos, time.Now())
+		switch v {
+		case pass:
+			return pk, nil
+		case slow:
+			t := time.NewTimer(wait)
+			select {
+			case <-t.C:
+				continue
+			case <-c.Done():
+				t.Stop()
+				return pk, packets.ErrRejectPacket
+			}
+		case refuse:
+			if pk.FixedHeader.Type != packets.Publish && c.unheard(size) == nil {
+				return pk, nil // it must subscribe and ping to be heard
+			}
+		case cutOff, hear:
+		}
+		return pk, packets.ErrRejectPacket // ends the connection
+	}
+}
+
+// OnDisconnect tells why a connection has ended, when a person should know.
 func (h *hook) OnDisconnect(cl *mqtt.Client, err error, _ bool) {
-	h.queues.Delete(cl)
 	if errors.Is(err, packets.ErrPacketTooLarge) {
 		h.metrics.tooLarge.Inc()
 		h.log.Warn("MQTT client disconnected: its message is larger than is read at all",
@@ -207,12 +224,70 @@ func (h *hook) OnDisconnect(cl *mqtt.Client, err error, _ bool) {
 	}
 }
 
-func (h *hook) disconnect(username string) {
-	for _, cl := range h.server.Clients.GetAll() {
-		if string(cl.Properties.Username) == username {
-			cl.Stop(packets.ErrNotAuthorized)
+// OnPacketEncode tells the client in CONNACK what became of its session.
+func (h *hook) OnPacketEncode(cl *mqtt.Client, pk packets.Packet) packets.Packet {
+	if pk.FixedHeader.Type != packets.Connack || pk.ReasonCode >= packets.ErrUnspecifiedError.Code {
+		return pk
+	}
+	if c := connOf(cl); c != nil && c.principal != nil {
+		pk.SessionPresent = c.present && cl.Properties.ProtocolVersion >= 4
+		if cl.Properties.ProtocolVersion == 5 && c.asked != c.expiry {
+			pk.Properties.SessionExpiryInterval = uint32(c.expiry / time.Second) //nolint:gosec // at most 49 days
+			pk.Properties.SessionExpiryIntervalFlag = true
 		}
 	}
+	return pk
+}
+
+// OnSubscribe lowers what is asked for to what sessions deliver: at least once.
+func (h *hook) OnSubscribe(cl *mqtt.Client, pk packets.Packet) packets.Packet {
+	if c := connOf(cl); c != nil && c.session != nil {
+		for i := range pk.Filters {
+			if ours(pk.Filters[i].Filter) {
+				pk.Filters[i].Qos = min(pk.Filters[i].Qos, 1)
+			}
+		}
+		c.subscribing.Store(true)
+	}
+	return pk
+}
+
+// OnSubscribed notes what has been granted.
+func (h *hook) OnSubscribed(cl *mqtt.Client, pk packets.Packet, codes []byte) {
+	if c := connOf(cl); c != nil && c.session != nil {
+		c.subscribing.Store(false)
+		h.sessions.subscribe(c.session, pk.Filters, codes)
+	}
+}
+
+// OnPacketProcessed sends retained messages after the SUBACK.
+func (h *hook) OnPacketProcessed(cl *mqtt.Client, pk packets.Packet, _ error) {
+	if pk.FixedHeader.Type != packets.Subscribe {
+		return
+	}
+	if c := connOf(cl); c != nil && c.session != nil {
+		h.sessions.kicked(c.session)
+	}
+}
+
+// OnUnsubscribe is the client's own; that mochi unsubscribes one that has left is
+// told elsewhere.
+func (h *hook) OnUnsubscribe(cl *mqtt.Client, pk packets.Packet) packets.Packet {
+	if c := connOf(cl); c != nil && c.session != nil {
+		h.sessions.unsubscribe(c.session, pk.Filters)
+	}
+	return pk
+}
+
+// OnRetainedExpired forgets it on disk too.
+func (h *hook) OnRetainedExpired(topic string) { h.sessions.retainedExpired(topic) }
+
+// disconnect ends the connections of the username, and its session.
+func (h *hook) disconnect(username string) {
+	for _, c := range h.users.of(username) {
+		c.end(packets.ErrNotAuthorized)
+	}
+	h.sessions.end(username)
 }
 
 func clip(s string) string {

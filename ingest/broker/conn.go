@@ -1,0 +1,323 @@
+package broker
+
+import (
+	"context"
+	"errors"
+	"net"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	mqtt "github.com/mochi-mqtt/server/v2"
+	"github.com/mochi-mqtt/server/v2/packets"
+
+	contract "firewatch/firmware-contracts"
+	"firewatch/ingest"
+	"firewatch/ingest/wire"
+)
+
+const (
+	// What a slowed connection may have sent ahead of its turn: read, so that an
+	// SOS behind it is found, and not yet taken.
+	heldMessages = 1000
+	heldBytes    = 256 << 10
+	// What a connection may say beside SOS while its username is kept out.
+	heardBytes = 1 << 20
+	heardTime  = 5 * time.Second
+	// A device uses a handful of topics.
+	knownTopics = 8
+)
+
+var (
+	errCut   = errors.New("the username is cut off: it floods")
+	errEnded = errors.New("the connection has been ended")
+)
+
+// A conn is one client's connection, and what it is allowed. Publications of
+// devices and teams are taken out of its stream before mochi sees them; before
+// the login, and of what only mochi understands, nothing is.
+type conn struct {
+	*wire.Conn
+	h      *hook
+	socket net.Conn      // closed first: it ends every wait of the layers above
+	login  *patient      // over socket
+	stream net.Conn      // over login: TLS, or nothing more
+	left   chan struct{} // closed when nothing of the connection is left in mochi
+	life
+	closing sync.Once
+	client  atomic.Pointer[mqtt.Client] // once it has logged in
+	ending  atomic.Bool                 // nothing more is taken
+
+	// Of the goroutine that reads, from the login on.
+	principal *ingest.Principal // nil: not logged in
+	user      *user
+	limits    *Limits // nil: none
+	topics    map[string]topic
+	heard     int  // bytes that were not SOS meanwhile
+	turn      bool // this connection has the user's turn
+
+	session     *session
+	present     bool          // the session went on
+	expiry      time.Duration // granted
+	asked       time.Duration // for the session, by the client
+	subscribing atomic.Bool
+	onlySOS     atomic.Bool // the username is kept out
+
+	acks ingest.AckQueue // of packets that came through mochi
+
+	mu      sync.Mutex
+	held    []held // in order
+	bytes   int    // of them
+	room    chan struct{}
+	dripped bool // a goroutine works the held ones off
+}
+
+type held struct {
+	m    ingest.Message
+	size int
+}
+
+// topic is what is known of one that the client uses.
+type topic struct{ allowed, sos bool }
+
+// life ends with the connection. It is a Context, for calls that wait.
+type life struct{ done chan struct{} }
+
+// Deadline implements context.Context.
+func (life) Deadline() (time.Time, bool) { return time.Time{}, false }
+
+// Done implements context.Context.
+func (l life) Done() <-chan struct{} { return l.done }
+
+// Err implements context.Context.
+func (l life) Err() error {
+	select {
+	case <-l.done:
+		return context.Canceled
+	default:
+		return nil
+	}
+}
+
+// Value implements context.Context.
+func (life) Value(any) any { return nil }
+
+// Close implements net.Conn. It never waits for the peer.
+func (c *conn) Close() error {
+	var err error
+	c.closing.Do(func() {
+		close(c.done)
+		err = c.socket.Close()
+		_ = c.Conn.Close() // what waits in it
+	})
+	return err
+}
+
+// end ends the connection for a reason that a client of MQTT 5 is told.
+func (c *conn) end(why packets.Code) {
+	c.ending.Store(true)
+	cl := c.client.Load()
+	switch {
+	case cl == nil:
+		_ = c.Close()
+	case cl.Properties.ProtocolVersion == 5:
+		go func() {
+			_ = c.SetWriteDeadline(time.Now().Add(time.Second))
+			_ = c.h.server.DisconnectClient(cl, why)
+			cl.Stop(why)
+		}()
+	default:
+		cl.Stop(why)
+	}
+}
+
+// topic tells what the client may do on the topic.
+func (c *conn) topic(name string) topic {
+	t, ok := c.topics[name]
+	if ok {
+		return t
+	}
+	t.allowed = c.principal.MayPublish(name)
+	if t.allowed {
+		p, err := contract.ParseTopic(name)
+		t.sos = err == nil && p.Class == contract.SOS
+	}
+	if c.topics == nil || len(c.topics) >= knownTopics {
+		c.topics = make(map[string]topic, 1)
+	}
+	c.topics[strings.Clone(name)] = t
+	return t
+}
+
+// publish is wire's callback: it takes an uplink over.
+func (c *conn) publish(p wire.Publish) (bool, error) {
+	if c.principal == nil || c.principal.Service {
+		return false, nil
+	}
+	t := c.topic(p.Topic)
+	if !t.allowed {
+		return false, nil // mochi refuses it, by the rules of the client's version
+	}
+	if c.ending.Load() {
+		return false, errEnded
+	}
+	if c.h.draining.Load() {
+		return true, nil // not taken, and so not acknowledged
+	}
+	info := c.h.server.Info
+	atomic.AddInt64(&info.PacketsReceived, 1)
+	atomic.AddInt64(&info.MessagesReceived, 1)
+	atomic.AddInt64(&info.BytesReceived, int64(len(p.Topic)+len(p.Payload)))
+	m := ingest.Message{Topic: p.Topic, Payload: p.Payload, Received: time.Now().UTC(), Ack: c.h.done}
+	if p.QoS > 0 {
+		id := p.ID
+		m.Ack = func() { c.Ack(id) }
+	}
+	size := len(p.Topic) + len(p.Payload)
+	if c.limits == nil {
+		return true, c.put(m)
+	}
+	if !t.sos && c.behind(m, size) {
+		return true, c.Err()
+	}
+	v, _ := c.judge(size, t.sos, m.Received)
+	switch v {
+	case pass:
+		return true, c.put(m)
+	case slow:
+		c.hold(m, size)
+		return true, c.Err()
+	case refuse:
+		return true, c.unheard(size)
+	}
+	return true, errCut
+}
+
+// judge asks the user's meter.
+func (c *conn) judge(size int, sos bool, now time.Time) (verdict, time.Duration) {
+	us := &c.h.users
+	v, wait, change := c.user.meter.message(us.flood, c.limits, size, sos, now)
+	if v == refuse && !c.onlySOS.Load() {
+		v = cutOff // it was cut while this one was connected
+	}
+	if change {
+		us.tell(c.user, c.principal, now, wait)
+	}
+	if v == cutOff {
+		for _, other := range us.of(c.user.name) {
+			if !other.onlySOS.Load() {
+				other.end(packets.ErrMessageRateTooHigh)
+			}
+		}
+	}
+	return v, wait
+}
+
+// unheard passes over what a connection says that is heard for SOS only.
+func (c *conn) unheard(size int) error {
+	if c.heard += size; c.heard > heardBytes {
+		return errCut
+	}
+	return nil
+}
+
+// put hands the message over. It blocks while the intake is full, and with it
+// this one connection. A message that is not taken ends the connection, so that
+// the device sends it again.
+func (c *conn) put(m ingest.Message) error {
+	c.h.metrics.uplinks.Inc()
+	c.h.outstanding.Take()
+	if err := c.h.to.Put(c.life, m); err != nil {
+		c.h.outstanding.Done()
+		c.end(packets.ErrServerBusy)
+		return err
+	}
+	return nil
+}
+
+// behind puts the message behind those that are held, if there are any.
+func (c *conn) behind(m ingest.Message, size int) bool {
+	c.mu.Lock()
+	some := c.dripped
+	c.mu.Unlock()
+	if some {
+		c.hold(m, size)
+	}
+	return some
+}
+
+// hold keeps the message until the limit allows it, and waits while too many are
+// kept. What is held is lost with the connection: the device sends it again.
+func (c *conn) hold(m ingest.Message, size int) {
+	c.mu.Lock()
+	for len(c.held) >= heldMessages || c.bytes > 0 && c.bytes+size > heldBytes {
+		room := c.room
+		if room == nil {
+			room = make(chan struct{})
+			c.room = room
+		}
+		c.mu.Unlock()
+		select {
+		case <-room:
+		case <-c.Done():
+			return
+		}
+		c.mu.Lock()
+	}
+	c.held = append(c.held, held{m, size})
+	c.bytes += size
+	if !c.dripped {
+		c.dripped = true
+		go c.drip()
+	}
+	c.mu.Unlock()
+}
+
+// drip takes the held messages as the limit allows.
+func (c *conn) drip() {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		c.mu.Lock()
+		if len(c.held) == 0 || c.Err() != nil {
+			c.held, c.bytes, c.dripped = nil, 0, false
+			c.free()
+			c.mu.Unlock()
+			return
+		}
+		next := c.held[0]
+		c.mu.Unlock()
+		if c.h.draining.Load() {
+			<-c.Done()
+			continue
+		}
+		v, wait := c.judge(next.size, false, time.Now())
+		if v == slow {
+			timer.Reset(wait)
+			select {
+			case <-timer.C:
+			case <-c.Done():
+			}
+			continue
+		}
+		if v == pass && c.put(next.m) == nil {
+			c.mu.Lock()
+			c.held[0] = held{}
+			c.held = c.held[1:]
+			c.bytes -= next.size
+			c.free()
+			c.mu.Unlock()
+			continue
+		}
+		<-c.Done() // it is being ended
+	}
+}
+
+// free wakes the reader that waits for room; the caller holds mu.
+func (c *conn) free() {
+	if c.room != nil {
+		close(c.room)
+		c.room = nil
+	}
+}

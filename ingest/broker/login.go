@@ -1,0 +1,187 @@
+package broker
+
+import (
+	"time"
+
+	mqtt "github.com/mochi-mqtt/server/v2"
+	"github.com/mochi-mqtt/server/v2/packets"
+	"go.uber.org/zap"
+
+	"firewatch/ingest"
+)
+
+const (
+	maxUsername = 256 // bytes
+	// takeover is how long a login waits for the connection whose place it takes.
+	takeover = 5 * time.Second
+)
+
+// OnConnectAuthenticate checks the credential and scopes the client id by it:
+// nobody takes over another's session by using its client id. It returns when
+// the client's former connection has ended: mochi's own takeover, of one that
+// still runs, can leave the new client unknown (server.go, attachClient deletes
+// by id).
+func (h *hook) OnConnectAuthenticate(cl *mqtt.Client, pk packets.Packet) bool {
+	c := connOf(cl)
+	username := string(pk.Connect.Username)
+	if c == nil || len(username) > maxUsername {
+		return h.refused(cl, username, "credential")
+	}
+	// From here on a credential that is revoked ends this connection.
+	c.user = h.users.knock(username, c)
+	p, why := h.identify(c, username, pk.Connect.Password)
+	if why != "" {
+		return h.refused(cl, username, why)
+	}
+	if pk.Connect.WillFlag && !p.MayPublish(pk.Connect.WillTopic) {
+		return h.refused(cl, username, "its last will is on a topic that it may not publish on")
+	}
+	if !h.meterLogin(c, cl, &p) {
+		return false
+	}
+	select {
+	case <-c.user.turn:
+		c.turn = true
+	case <-c.Done():
+		return false
+	}
+	id := username + "/" + cl.ID
+	same, most := h.users.admit(c.user, c, &p, id)
+	if most != nil {
+		most.end(packets.ErrQuotaExceeded)
+	}
+	if same != nil {
+		same.end(packets.ErrSessionTakenOver)
+		t := time.NewTimer(takeover)
+		defer t.Stop()
+		select {
+		case <-same.left:
+		case <-t.C:
+		case <-c.Done():
+			return false
+		}
+	}
+	if !p.Service {
+		clean := pk.Connect.Clean
+		c.asked = seconds(cl.Properties.Props.SessionExpiryInterval)
+		if cl.Properties.ProtocolVersion < 5 && !clean {
+			c.asked = h.sessions.o.For
+		}
+		c.expiry = min(c.asked, h.sessions.o.For)
+		c.session, c.present = h.sessions.open(username, id, clean, c.expiry)
+	} else {
+		c.asked = seconds(cl.Properties.Props.SessionExpiryInterval)
+	}
+	// mochi keeps no session: ours does.
+	cl.ID = id
+	cl.Properties.Clean = true
+	cl.Properties.Props.SessionExpiryInterval = 0
+	c.login.over.Store(true)
+	c.principal = &p
+	c.client.Store(cl)
+	return !c.ending.Load()
+}
+
+// identify checks who the client is, and otherwise says why not.
+func (h *hook) identify(c *conn, username string, password []byte) (p ingest.Principal, why string) {
+	proved, why := h.certificate.check(c, username)
+	if why != "" {
+		return p, why
+	}
+	ok := false
+	if proved && len(password) == 0 && h.certificate.credential != nil {
+		p, ok = h.certificate.credential.AuthenticateCertificate(username)
+	} else {
+		p, ok = h.credential.Authenticate(username, password)
+	}
+	switch {
+	case !ok:
+		return p, "credential"
+	case h.certificate.require && !proved && !p.Service:
+		return p, "it has no certificate"
+	}
+	return p, ""
+}
+
+func (h *hook) refused(cl *mqtt.Client, username, why string) bool {
+	h.metrics.refused.Inc()
+	h.log.Info("MQTT client refused: "+why, zap.String("username", clip(username)), zap.String("remote", cl.Net.Remote))
+	return false
+}
+
+// meterLogin reports whether the user's limits allow the login. One that is
+// refused is told that the server is not available to it: its credential is
+// good.
+func (h *hook) meterLogin(c *conn, cl *mqtt.Client, p *ingest.Principal) bool {
+	c.limits = h.users.limits(p)
+	if c.limits == nil {
+		return true
+	}
+	h.users.remember(c.user, p)
+	now := time.Now()
+	v, change := c.user.meter.login(h.users.flood, c.limits, now)
+	if change {
+		h.users.tell(c.user, p, now, 0)
+	}
+	switch v {
+	case pass, slow:
+		return true
+	case hear:
+		c.onlySOS.Store(true)
+		time.AfterFunc(heardTime, func() {
+			if c.user.meter.now() == ingest.FloodCut {
+				c.end(packets.ErrQuotaExceeded)
+			}
+		})
+		return true
+	case refuse, cutOff:
+	}
+	h.metrics.kept.Inc()
+	code := packets.ErrServerUnavailable
+	if cl.Properties.ProtocolVersion == 5 {
+		code = packets.ErrQuotaExceeded
+	}
+	_ = h.server.SendConnack(cl, code, false, nil)
+	cl.Stop(code) // so that mochi does not answer once more
+	return false
+}
+
+// OnSessionEstablished lets the session speak: mochi knows the client now.
+func (h *hook) OnSessionEstablished(cl *mqtt.Client, _ packets.Packet) {
+	c := connOf(cl)
+	if c == nil {
+		return
+	}
+	if c.session != nil {
+		h.sessions.attach(c.session, cl)
+	}
+	c.endTurn()
+	if c.ending.Load() { // it was revoked in between
+		cl.Stop(packets.ErrNotAuthorized)
+	}
+}
+
+func (c *conn) endTurn() {
+	if c.turn {
+		c.turn = false
+		c.user.turn <- struct{}{}
+	}
+}
+
+// leave is called when the goroutine that served the connection has ended.
+func (h *hook) leave(c *conn) {
+	if cl := c.client.Load(); cl != nil {
+		// A client whose CONNACK could not be written stays in mochi's list.
+		if known, ok := h.server.Clients.Get(cl.ID); ok && known == cl {
+			h.server.Clients.Delete(cl.ID)
+		}
+		if c.session != nil {
+			h.sessions.detach(c.session, cl)
+		}
+	}
+	c.endTurn()
+	h.users.leave(c)
+	close(c.left)
+}
+
+func seconds(n uint32) time.Duration { return time.Duration(n) * time.Second }
