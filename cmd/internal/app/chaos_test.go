@@ -27,9 +27,9 @@ import (
 
 // What `make chaos` sets to make it longer.
 const (
-	chaosSeeds    = "FIREWATCH_CHAOS_SEEDS"    // count of seeds; default 20
-	chaosReadings = "FIREWATCH_CHAOS_READINGS" // of one seed; default 50,000, so a million in all
-	chaosOutage   = "FIREWATCH_CHAOS_OUTAGE"   // longest stop of InfluxDB; default 2 s
+	chaosSeeds    = "CHAOS_SEEDS"    // count of seeds; default 20
+	chaosReadings = "CHAOS_READINGS" // of one seed; default 50,000, so a million in all
+	chaosOutage   = "CHAOS_OUTAGE"   // longest stop of InfluxDB; default 2 s
 )
 
 const chaosDevices = 50
@@ -164,8 +164,8 @@ func (w *chaos) run(t *testing.T, seed uint64, readings int, outage time.Duratio
 	// What was acknowledged is there once.
 	want := per * chaosDevices
 	var count, distinct, missing int
+	var err error
 	settled := func() bool {
-		var err error
 		if count, distinct, err = c.stored(); err != nil {
 			return false
 		}
@@ -177,9 +177,12 @@ func (w *chaos) run(t *testing.T, seed uint64, readings int, outage time.Duratio
 	deadline := time.Now().Add(2*patience + outage)
 	for !settled() {
 		if time.Now().After(deadline) {
-			t.Fatalf("%d readings acknowledged, %d in InfluxDB, %d counted as missing\n%s", want, distinct, missing, strings.Join(c.log, "\n"))
+			t.Fatalf("%d readings acknowledged, %d in InfluxDB, %d counted as missing (%v)\n%s", want, distinct, missing, err, strings.Join(c.log, "\n"))
 		}
 		time.Sleep(50 * time.Millisecond)
+	}
+	if count, distinct, err = c.stored(); err != nil { // both numbers of one moment, now that nothing is written any more
+		t.Fatal(err)
 	}
 	if count != distinct {
 		t.Errorf("%d readings are in InfluxDB twice\n%s", count-distinct, strings.Join(c.log, "\n"))
@@ -199,7 +202,9 @@ func (c *world) begin(external bool) {
 	// A small disk that can be filled.
 	if err := syscall.Mount("tmpfs", c.data, "tmpfs", 0, "size=96m"); err == nil {
 		c.t.Cleanup(func() {
-			c.fw.kill()
+			if c.fw != nil {
+				c.fw.kill()
+			}
 			if err := syscall.Unmount(c.data, 0); err != nil {
 				c.t.Error(err)
 			}
@@ -335,7 +340,7 @@ func (c *world) fillDisk() {
 // stored is how many readings InfluxDB has, and how many different ones.
 func (c *world) stored() (count, distinct int, err error) {
 	body, err := get(c.influx.URL()+"/query?"+url.Values{
-		"db": {c.database}, "q": {`SELECT count("seq"), count(distinct("seq")) FROM "position" GROUP BY "device"`},
+		"db": {c.database}, "epoch": {"ms"}, "q": {`SELECT count("seq") FROM "position" GROUP BY "device"; SELECT count(distinct("seq")) FROM "position" GROUP BY "device"`},
 	}.Encode(), "Token "+c.influx.Token())
 	if err != nil {
 		return 0, 0, err
@@ -349,18 +354,20 @@ func (c *world) stored() (count, distinct int, err error) {
 	if err := json.Unmarshal(body, &answer); err != nil {
 		return 0, 0, err
 	}
-	for _, r := range answer.Results {
-		if r.Error != "" {
-			return 0, 0, errors.New(r.Error)
+	if len(answer.Results) != 2 {
+		return 0, 0, fmt.Errorf("InfluxDB answers %s", body)
+	}
+	for i, sum := range []*int{&count, &distinct} {
+		if e := answer.Results[i].Error; e != "" {
+			return 0, 0, errors.New(e)
 		}
-		for _, s := range r.Series {
+		for _, s := range answer.Results[i].Series {
 			for _, v := range s.Values {
-				a, err1 := v[1].Int64()
-				b, err2 := v[2].Int64()
-				if err := errors.Join(err1, err2); err != nil {
+				n, err := v[1].Int64()
+				if err != nil {
 					return 0, 0, err
 				}
-				count, distinct = count+int(a), distinct+int(b)
+				*sum += int(n)
 			}
 		}
 	}
