@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"time"
 
 	"go.uber.org/zap"
 )
@@ -49,12 +50,18 @@ func (d *damage) add(path string, offset, n int64) bool {
 	return true
 }
 
-// Health reports damage that was found on disk, now or by an earlier run, or
-// nil. The journal goes on around it; a person must look at the files kept
-// aside, move them away, and start again for it to be nil.
+// Health reports damage that was found on disk and what was thinned, now or by
+// an earlier run, or nil. The journal goes on around both. Of damage a person
+// must look at the files kept aside, move them away, and start again for it to
+// be nil; thinning is told for a day after the last one.
 func (j *Journal) Health() error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
+	return errors.Join(j.damaged(), j.note.told(time.Now()))
+}
+
+// damaged is the part of Health about damage. The caller holds mu.
+func (j *Journal) damaged() error {
 	if j.damage.files == 0 && len(j.damage.places) == 0 {
 		return nil
 	}

@@ -1,10 +1,3 @@
-// Package journal keeps accepted entries on disk, in order of arrival, until
-// every reader has let go of them. It implements ingest.Journal.
-//
-// A folder holds segment files, the readers' positions, a lock, and beside them
-// what was found damaged. One process may hold a folder at a time. An Append is
-// one write and one fsync, so its cost is shared by all entries given to it.
-// A position is a byte offset over the journal's whole life.
 package journal
 
 import (
@@ -27,14 +20,22 @@ import (
 const (
 	DefaultSegmentBytes = 64 << 20 // 64 MiB
 	DefaultMaxBytes     = 10 << 30 // 10 GiB
+	DefaultMaxAge       = 72 * time.Hour
+	DefaultThinTo       = 10 * time.Minute
 )
+
+// ageParts bounds the time that one segment spans, and the time for which the
+// slowest reader must have stood still before the age counts: an eighth of
+// MaxAge each.
+const ageParts = 8
 
 // ErrOwed is matched by Open's error when a reader that no longer reads has not
 // passed all entries.
 var ErrOwed = errors.New("entries are owed to a reader that does not run")
 
-// ErrFull is matched by Append's error when the journal holds as much as it
-// may. It takes entries again once a reader lets go of a segment.
+// ErrFull is matched by Append's error when the journal holds as much as it may
+// and nothing in it may be thinned any more. It takes entries again once a
+// reader lets go of a segment.
 var ErrFull = errors.New("journal is full")
 
 // ErrClosed is returned after Close.
@@ -44,7 +45,21 @@ var ErrClosed = errors.New("journal is closed")
 type Options struct {
 	Dir          string // created when absent
 	SegmentBytes int64  // size at which a new file is begun; default 64 MiB, at most a quarter of MaxBytes
-	MaxBytes     int64  // of all segments; default 10 GiB, at least 64 KiB
+	// MaxBytes bounds the size of all segments: default 10 GiB, at least 64 KiB.
+	// When an Append would go beyond it, the oldest segments are thinned first.
+	// While one is thinned, its copy takes room on the disk too.
+	MaxBytes int64
+	// MaxAge is how long entries wait in full: default 72 h, at least 1 h. A
+	// segment is thinned when its newest entry was received longer ago and the
+	// slowest reader has not moved for an eighth of MaxAge. So a journal that
+	// was switched off for days is read in full, and so is one that a reader is
+	// slow to empty; then only MaxBytes counts. It is looked at once a minute,
+	// in an Append, and thins one segment then.
+	MaxAge time.Duration
+	// ThinTo is the length of the windows of measured time, counted from 1970,
+	// of which thinning keeps one ordinary reading of a device and class:
+	// default 10 min, from 1 min to MaxAge.
+	ThinTo time.Duration
 	// Readers names those for whom entries are kept, from the start. Positions of
 	// others that an earlier run left behind hold nothing. When it is empty,
 	// everyone who ever called Retain is a reader.
@@ -71,6 +86,7 @@ type Journal struct {
 	// nextBase, when not 0, forbids writing to the last segment: it ends in bytes
 	// that must not be written over, and the next one begins here.
 	nextBase ingest.Position
+	aged     time.Time // when the age of the segments was looked at
 
 	saving sync.Mutex // held while the readers' positions are written, before mu
 	saved  time.Time
@@ -80,9 +96,12 @@ type Journal struct {
 	bytes    int64      // of all segment files
 	readers  map[string]ingest.Position
 	holding  map[string]bool // readers for whom segments are kept
+	held     ingest.Position // where the slowest of them stood when it last moved
+	moved    time.Time       // when that was
 	changed  chan struct{}   // closed at the next Append or Close
 	refusing error           // why the last Append failed; nil after one that worked
 	damage   damage
+	note     note
 	closed   bool
 }
 
@@ -103,6 +122,7 @@ func Open(o Options) (*Journal, error) {
 		o: o, log: o.Log, lock: lock,
 		scratch: make(chan *scratch, 4),
 		readers: map[string]ingest.Position{}, holding: map[string]bool{},
+		moved: time.Now(),
 	}
 	if err := j.load(); err != nil {
 		return nil, errors.Join(err, lock.Close())
@@ -132,6 +152,18 @@ func (o *Options) check() error {
 	if o.SegmentBytes < 1<<10 || o.SegmentBytes > o.MaxBytes/4 {
 		return fmt.Errorf("journal: SegmentBytes %d: want 1 KiB to a quarter of MaxBytes (%d)", o.SegmentBytes, o.MaxBytes)
 	}
+	if o.MaxAge == 0 {
+		o.MaxAge = DefaultMaxAge
+	}
+	if o.MaxAge < time.Hour {
+		return fmt.Errorf("journal: MaxAge %s: want at least 1h", o.MaxAge)
+	}
+	if o.ThinTo == 0 {
+		o.ThinTo = DefaultThinTo
+	}
+	if o.ThinTo < time.Minute || o.ThinTo > o.MaxAge {
+		return fmt.Errorf("journal: ThinTo %s: want 1m to MaxAge (%s)", o.ThinTo, o.MaxAge)
+	}
 	return nil
 }
 
@@ -157,6 +189,7 @@ func (j *Journal) Append(ctx context.Context, entries []ingest.Entry) error {
 	j.metrics.entries.Add(float64(len(entries)))
 	j.metrics.written.Add(float64(n))
 	j.metrics.seconds.Observe(time.Since(start).Seconds())
+	j.thinByAge(start)
 	return nil
 }
 
@@ -186,16 +219,20 @@ func (j *Journal) append(entries []ingest.Entry) (int, error) {
 		return 0, fmt.Errorf("syncing: %w", err)
 	}
 
-	latest := seg.latest
+	oldest, latest := seg.oldest, seg.latest
 	for i := range entries {
-		if r := entries[i].Received(); r.After(latest) {
+		r := entries[i].Received()
+		if r.After(latest) {
 			latest = r
+		}
+		if oldest.IsZero() || r.Before(oldest) {
+			oldest = r
 		}
 	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	seg.size += int64(len(j.buf))
-	seg.latest = latest
+	seg.oldest, seg.latest = oldest, latest
 	j.bytes += int64(len(j.buf))
 	j.wake()
 	return len(j.buf), nil
@@ -214,13 +251,14 @@ func (j *Journal) prepare(entries []ingest.Entry) (*segment, error) {
 		if err := j.encode(seg.salt, entries); err != nil {
 			return nil, err
 		}
-		finished := seg.size > 0 && headerLen+seg.size+int64(len(j.buf)) > j.o.SegmentBytes
+		finished := seg.size > 0 && (headerLen+seg.size+int64(len(j.buf)) > j.o.SegmentBytes ||
+			entries[0].Received().Sub(seg.oldest) >= j.o.MaxAge/ageParts)
 		if !finished {
-			passed, err := j.room(len(j.buf))
+			ends, err := j.makeRoom(seg, len(j.buf))
 			if err == nil {
 				return seg, nil
 			}
-			if !passed {
+			if !ends {
 				return nil, err
 			}
 		}
@@ -283,7 +321,7 @@ func (j *Journal) renew(old *segment) error {
 	seg := &segment{path: segmentPath(j.o.Dir, h.base), base: h.base, salt: h.salt}
 	j.mu.Lock()
 	j.segments[len(j.segments)-1] = seg
-	j.bytes -= old.size
+	j.bytes -= old.size // the last one is never thinned
 	j.mu.Unlock()
 	j.nextBase = h.base + 1 // until all has worked
 	if err := j.file.Truncate(0); err != nil {
@@ -321,6 +359,25 @@ func (j *Journal) room(n int) (passed bool, err error) {
 	last := j.segments[len(j.segments)-1]
 	return last.size > 0 && oldest >= last.end(),
 		fmt.Errorf("%w: %d of %d bytes are kept for reader %s", ErrFull, j.bytes, j.o.MaxBytes, who)
+}
+
+// makeRoom thins until n more bytes fit. An error says that they do not: ends
+// tells that ending the last segment, so that it can be dropped or thinned too,
+// may help.
+func (j *Journal) makeRoom(last *segment, n int) (ends bool, err error) {
+	passed, err := j.room(n)
+	for err != nil && !passed && 2*headerLen+int64(n) <= j.o.MaxBytes {
+		found, cause := j.thinNext("the journal is full", func(*segment) bool { return true })
+		if cause != nil {
+			return false, fmt.Errorf("%w; thinning: %w", err, cause)
+		}
+		if !found {
+			// A small segment is not worth a file of its own.
+			return last.size >= j.o.SegmentBytes/8, err
+		}
+		passed, err = j.room(n)
+	}
+	return passed, err
 }
 
 func (j *Journal) last() *segment {
@@ -381,7 +438,10 @@ func (j *Journal) Ready() error {
 	if j.closed {
 		return ErrClosed
 	}
-	return j.refusing
+	if j.refusing != nil {
+		return fmt.Errorf("nothing is taken, so nothing is acknowledged: %w", j.refusing)
+	}
+	return nil
 }
 
 // Close saves the readers' positions and releases the folder. Reads that wait

@@ -362,6 +362,13 @@ func TestNothingIsRemovedWithoutAReader(t *testing.T) {
 }
 
 func TestFullJournalRefusesAndRecovers(t *testing.T) {
+	entries := func(from, to int) []ingest.Entry { // of which none may be thinned
+		es := entries(from, to)
+		for i := range es {
+			es[i].Reading.Class = contract.SOS
+		}
+		return es
+	}
 	j := open(t, Options{Dir: t.TempDir(), SegmentBytes: 16 << 10, MaxBytes: 64 << 10, Readers: []string{"influx"}})
 	n := 0
 	var err error
@@ -391,9 +398,9 @@ func TestFullJournalRefusesAndRecovers(t *testing.T) {
 	if err := j.Retain("influx", next); err != nil {
 		t.Fatal(err)
 	}
-	add(t, j, entry(n))
-	if err := j.Ready(); err != nil {
-		t.Errorf("Ready after it recovered: %v", err)
+	add(t, j, entries(n, n+1)...)
+	if err := errors.Join(j.Ready(), j.Health()); err != nil {
+		t.Errorf("Ready and Health after it recovered: %v", err)
 	}
 	got, _ = readAll(t, j, j.Retained("influx"), 1000)
 	equal(t, got, entries(n, n+1))

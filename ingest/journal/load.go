@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"go.uber.org/zap"
@@ -18,6 +19,7 @@ func (j *Journal) load() error {
 		return err
 	}
 	j.damage.load(j.damagedDir())
+	j.loadNote()
 	if err := j.loadSegments(); err != nil {
 		return err
 	}
@@ -57,6 +59,11 @@ func (j *Journal) loadSegments() error {
 		if base, ok := parseSegmentName(e.Name()); ok {
 			bases = append(bases, base)
 		}
+		if strings.HasSuffix(e.Name(), suffix+unfinished) { // the segment itself is there in full
+			if err := os.Remove(filepath.Join(j.o.Dir, e.Name())); err != nil {
+				return fmt.Errorf("removing an unfinished copy of a segment: %w", err)
+			}
+		}
 	}
 	slices.Sort(bases)
 	unknown := true // whether the time of the latest entry of the segment before is not known
@@ -90,8 +97,12 @@ func (j *Journal) loadSegments() error {
 		}
 		unknown = false
 		j.nextBase = 0
-		j.segments = append(j.segments, &segment{path: path, base: base, salt: h.salt, size: size - headerLen})
-		j.bytes += size
+		seg := &segment{path: path, base: base, salt: h.salt, size: size - headerLen}
+		if h.thinned {
+			seg.thinned, seg.spent, seg.size, seg.kept = true, true, h.span, h.kept
+		}
+		j.segments = append(j.segments, seg)
+		j.bytes += headerLen + seg.frames()
 	}
 	return nil
 }
@@ -100,13 +111,17 @@ func (j *Journal) loadSegments() error {
 // interrupted write left behind it.
 func (j *Journal) loadTail() error {
 	seg := j.segments[len(j.segments)-1]
+	if seg.thinned { // the one that was written after it is lost
+		j.nextBase = max(j.nextBase, seg.end())
+		return nil
+	}
 	b, err := os.ReadFile(seg.path)
 	if err != nil {
 		return fmt.Errorf("reading the last segment: %w", err)
 	}
 	b = b[headerLen:]
 	t := scan(b, seg.salt)
-	seg.latest = t.latest
+	seg.oldest, seg.latest = t.oldest, t.latest
 	if t.good == len(b) {
 		return nil
 	}

@@ -4,12 +4,15 @@ import (
 	"fmt"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	contract "firewatch/firmware-contracts"
 )
 
 type metrics struct {
 	entries prometheus.Counter
 	written prometheus.Counter
 	seconds prometheus.Histogram
+	thinned *prometheus.CounterVec // by class
 }
 
 func newMetrics(j *Journal, r prometheus.Registerer) (metrics, error) {
@@ -24,6 +27,13 @@ func newMetrics(j *Journal, r prometheus.Registerer) (metrics, error) {
 			Name: "firewatch_journal_append_seconds", Help: "Time of one append with its fsync.",
 			Buckets: prometheus.ExponentialBuckets(0.0005, 2, 14),
 		}),
+		thinned: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "firewatch_journal_thinned_total",
+			Help: "Readings that were taken out of the journal before all readers had them, to stay within its bounds.",
+		}, []string{"class"}),
+	}
+	for _, c := range []contract.Class{contract.Position, contract.Environment, contract.Status} {
+		m.thinned.WithLabelValues(c.String()) // so that 0 can be seen
 	}
 	if r == nil {
 		return m, nil
@@ -36,7 +46,7 @@ func newMetrics(j *Journal, r prometheus.Registerer) (metrics, error) {
 		}
 	}
 	for _, c := range []prometheus.Collector{
-		m.entries, m.written, m.seconds,
+		m.entries, m.written, m.seconds, m.thinned,
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "firewatch_journal_bytes", Help: "Bytes of the journal's segments on disk.",
 		}, locked(func() float64 { return float64(j.bytes) })),

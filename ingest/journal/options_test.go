@@ -3,6 +3,7 @@ package journal
 import (
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
@@ -16,6 +17,11 @@ func TestOptionsAreChecked(t *testing.T) {
 		{Dir: "x", Log: log, MaxBytes: 1},
 		{Dir: "x", Log: log, SegmentBytes: 1},
 		{Dir: "x", Log: log, SegmentBytes: 1 << 30, MaxBytes: 1 << 31},
+		{Dir: "x", Log: log, MaxAge: -time.Hour},
+		{Dir: "x", Log: log, MaxAge: time.Minute},
+		{Dir: "x", Log: log, ThinTo: -time.Hour},
+		{Dir: "x", Log: log, ThinTo: time.Second},
+		{Dir: "x", Log: log, ThinTo: 73 * time.Hour},
 	} {
 		if _, err := Open(o); err == nil {
 			t.Errorf("%+v was accepted", o)
@@ -35,7 +41,7 @@ func TestMetricsAreRegistered(t *testing.T) {
 	for _, f := range got {
 		names = append(names, f.GetName())
 	}
-	if !slices.Contains(names, "firewatch_journal_bytes") || len(names) != 6 {
+	if !slices.Contains(names, "firewatch_journal_bytes") || len(names) != 7 {
 		t.Errorf("metrics %v", names)
 	}
 	if _, err := Open(Options{Dir: t.TempDir(), Metrics: reg, Log: zap.NewNop()}); err == nil {

@@ -66,7 +66,7 @@ func (j *Journal) Read(ctx context.Context, from ingest.Position, limit int) ([]
 			entries, next, err := j.readSegment(seg, size, pos, limit)
 			switch {
 			case errors.Is(err, fs.ErrNotExist) && !j.keeps(seg):
-				continue // every reader let go of it meanwhile
+				continue // thinned meanwhile, or every reader let go of it
 			case err != nil:
 				return nil, from, fmt.Errorf("reading the journal: %w", err)
 			case len(entries) > 0:
@@ -124,10 +124,17 @@ func (j *Journal) readSegment(seg *segment, size int64, from ingest.Position, li
 		return nil, from, err
 	}
 	defer f.Close() //nolint:errcheck // read only
+	if !j.keeps(seg) {
+		return nil, from, fs.ErrNotExist // the file may be the thinned one that took its name
+	}
 	sc := j.takeScratch()
 	defer j.giveScratch(sc)
 
+	pos, end := from, seg.position(size)
 	off := int64(from - seg.base) //nolint:gosec // within the segment
+	if seg.thinned {
+		size, off = seg.kept, j.marked(seg, from)
+	}
 	start := off
 	const typical = 64 // bytes of a small record, to guess how many follow
 	entries := make([]ingest.Entry, 0, min(int64(limit), (size-off)/typical+1))
@@ -141,7 +148,7 @@ func (j *Journal) readSegment(seg *segment, size int64, from ingest.Position, li
 		whole := off+int64(len(b)) == size
 		used, bad := 0, false
 		for len(entries) < limit {
-			fr, st := nextFrame(b[used:], seg.salt)
+			fr, st := seg.next(b[used:], off+int64(used))
 			if st == frameNone || st == frameCut && !whole && used > 0 {
 				break
 			}
@@ -149,12 +156,15 @@ func (j *Journal) readSegment(seg *segment, size int64, from ingest.Position, li
 				bad = true
 				break
 			}
-			var e ingest.Entry
-			if err := decodeRecord(fr.record, &e, &sc.names); err != nil {
-				j.log.Error("journal: an entry does not decode and is passed over", zap.Error(err))
-				j.reportDamage(seg, off+int64(used), int64(fr.size))
-			} else {
-				entries = append(entries, e)
+			if next := seg.position(fr.at + int64(frameLen+len(fr.record))); next > pos {
+				pos = next
+				var e ingest.Entry
+				if err := decodeRecord(fr.record, &e, &sc.names); err != nil {
+					j.log.Error("journal: an entry does not decode and is passed over", zap.Error(err))
+					j.reportDamage(seg, off+int64(used), int64(fr.size))
+				} else {
+					entries = append(entries, e)
+				}
 			}
 			used += fr.size
 		}
@@ -169,7 +179,11 @@ func (j *Journal) readSegment(seg *segment, size int64, from ingest.Position, li
 			return nil, from, err
 		}
 	}
-	return entries, seg.position(off), nil
+	if off == size {
+		pos = end
+	}
+	j.mark(seg, from, mark{pos, off})
+	return entries, pos, nil
 }
 
 // passDamage returns where to go on when no frame stands at off.
@@ -178,7 +192,7 @@ func (j *Journal) passDamage(f *os.File, seg *segment, size, off int64, asked bo
 	if _, err := f.ReadAt(b, headerLen); err != nil && !errors.Is(err, io.EOF) {
 		return 0, err
 	}
-	if asked {
+	if asked && !seg.thinned {
 		// A position from elsewhere may point into a frame that is sound.
 		for at := int64(0); at < off; {
 			fr, st := nextFrame(b[at:], seg.salt)
@@ -196,7 +210,7 @@ func (j *Journal) passDamage(f *os.File, seg *segment, size, off int64, asked bo
 	if !j.keeps(seg) {
 		return 0, fs.ErrNotExist // taken away while it was read
 	}
-	next := int64(resync(b, int(off)+1, seg.salt))
+	next := int64(seg.resync(b, int(off)+1))
 	if next < 0 {
 		next = size
 	}

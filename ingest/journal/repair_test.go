@@ -245,7 +245,7 @@ func TestUnreadablePositionsBeginAtTheOldest(t *testing.T) {
 }
 
 // children are the parts of tests that run in a process of their own.
-var children = map[string]func(){"append": childAppend, "limit": childLimit}
+var children = map[string]func(){"append": childAppend, "limit": childLimit, "thin": childThin}
 
 func child(t *testing.T, name, dir string) *exec.Cmd {
 	t.Helper()
@@ -391,7 +391,7 @@ func tmpfs(t *testing.T) string {
 	}
 	dir := t.TempDir()
 	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=1m"); err != nil {
-		t.Skipf("this machine lets root mount nothing: %v", err)
+		t.Fatalf("root may mount nothing here: %v; give the container CAP_SYS_ADMIN (docker run --cap-add SYS_ADMIN), or test as another user", err)
 	}
 	t.Cleanup(func() {
 		if err := syscall.Unmount(dir, syscall.MNT_DETACH); err != nil {
@@ -469,7 +469,7 @@ func TestReadOnlyDiskRefusesUntilItIsWritable(t *testing.T) {
 	equal(t, got, entries(0, 70))
 }
 
-func overwrite(t *testing.T, path string, at int64, b []byte) {
+func overwrite(t testing.TB, path string, at int64, b []byte) {
 	t.Helper()
 	f, err := os.OpenFile(path, os.O_RDWR, 0)
 	if err != nil {
@@ -481,7 +481,7 @@ func overwrite(t *testing.T, path string, at int64, b []byte) {
 	}
 }
 
-func copyDir(t *testing.T, from, to string) {
+func copyDir(t testing.TB, from, to string) {
 	t.Helper()
 	for _, f := range segmentFiles(t, from) {
 		b, err := os.ReadFile(f)

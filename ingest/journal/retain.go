@@ -75,10 +75,13 @@ func (j *Journal) oldestHeld() (pos ingest.Position, reader string) {
 func (j *Journal) drop() {
 	j.mu.Lock()
 	pos, _ := j.oldestHeld()
+	if pos != j.held {
+		j.held, j.moved = pos, time.Now()
+	}
 	var gone []*segment
 	for len(j.segments) > 1 && j.segments[0].end() <= pos {
 		gone = append(gone, j.segments[0])
-		j.bytes -= headerLen + j.segments[0].size
+		j.bytes -= headerLen + j.segments[0].frames()
 		j.segments = j.segments[1:]
 	}
 	j.mu.Unlock()
@@ -105,11 +108,7 @@ func (j *Journal) save(now bool) error {
 	if err != nil {
 		return fmt.Errorf("saving the journal's readers: %w", err)
 	}
-	path := j.readersPath()
-	if err := writeFile(path+".new", b); err != nil {
-		return fmt.Errorf("saving the journal's readers: %w", err)
-	}
-	if err := os.Rename(path+".new", path); err != nil {
+	if err := replaceFile(j.readersPath(), b); err != nil {
 		return fmt.Errorf("saving the journal's readers: %w", err)
 	}
 	return nil
@@ -163,6 +162,17 @@ func (j *Journal) forget() error {
 		delete(j.readers, name)
 	}
 	return j.save(true)
+}
+
+// unfinished ends the names of files that become another when they are whole.
+const unfinished = ".new"
+
+// replaceFile writes and syncs a file in the place of an older one.
+func replaceFile(path string, b []byte) error {
+	if err := writeFile(path+unfinished, b); err != nil {
+		return err
+	}
+	return os.Rename(path+unfinished, path)
 }
 
 // writeFile writes and syncs a file.

@@ -17,7 +17,7 @@ import (
 
 // A segment file is a header and then frames, one for each record:
 //
-//	header: magic[8] version u32 salt u32 base u64 before i64 reserved[28] crc u32
+//	header: magic[8] version u32 salt u32 base u64 before i64 span u64 kept u64 reserved[12] crc u32
 //	frame:  length u32 crc u32 record[length]
 //
 // All little-endian. base is the position of the first frame. before is the
@@ -26,11 +26,13 @@ import (
 // the length and the record: with a random salt no payload can imitate a frame,
 // so a reader may search for the next one after damage. The top bit of the
 // length marks the first record of an Append: such a record proves that all
-// before it had been synced.
+// before it had been synced. span and kept are of a thinned segment, see
+// thinned.go, and 0 in others.
 const (
 	headerLen     = 64
 	frameLen      = 8
 	segmentFormat = 1
+	thinnedFormat = 2
 	firstOfAppend = 1 << 31
 	suffix        = ".segment"
 )
@@ -50,8 +52,24 @@ type segment struct {
 	salt uint32
 
 	size   int64     // bytes of frames that are on disk and may be read
+	oldest time.Time // of the received times in it; only known of the last segment
 	latest time.Time // of the received times in it
 	broken bool      // damage in it has been reported
+
+	// Of a thinned segment size is what it was before: the positions in it are
+	// those of the frames that it had. kept is the bytes of the frames it has.
+	thinned bool // immutable
+	kept    int64
+	spent   bool   // thinning would free nothing
+	marks   []mark // places in a thinned file where readers go on
+}
+
+// frames is how many bytes of frames the file has.
+func (s *segment) frames() int64 {
+	if s.thinned {
+		return s.kept
+	}
+	return s.size
 }
 
 func (s *segment) end() ingest.Position { return s.base + ingest.Position(s.size) } //nolint:gosec // never negative
@@ -74,12 +92,19 @@ type header struct {
 	salt   uint32
 	base   ingest.Position
 	before time.Time // zero when there is none
+
+	thinned    bool
+	span, kept int64 // bytes, of a thinned segment
 }
 
 func (h header) encode() []byte {
 	b := make([]byte, 0, headerLen)
 	b = append(b, magic[:]...)
-	b = binary.LittleEndian.AppendUint32(b, segmentFormat)
+	format := uint32(segmentFormat)
+	if h.thinned {
+		format = thinnedFormat
+	}
+	b = binary.LittleEndian.AppendUint32(b, format)
 	b = binary.LittleEndian.AppendUint32(b, h.salt)
 	b = binary.LittleEndian.AppendUint64(b, uint64(h.base))
 	var before int64
@@ -87,6 +112,8 @@ func (h header) encode() []byte {
 		before = h.before.UnixNano()
 	}
 	b = binary.LittleEndian.AppendUint64(b, uint64(before))
+	b = binary.LittleEndian.AppendUint64(b, uint64(h.span)) //nolint:gosec // never negative
+	b = binary.LittleEndian.AppendUint64(b, uint64(h.kept)) //nolint:gosec // never negative
 	b = b[:headerLen-4]
 	return binary.LittleEndian.AppendUint32(b, crc32.Checksum(b, castagnoli))
 }
@@ -98,12 +125,20 @@ func decodeHeader(b []byte) (header, error) {
 	case binary.LittleEndian.Uint32(b[headerLen-4:]) != crc32.Checksum(b[:headerLen-4], castagnoli):
 		return header{}, fmt.Errorf("%w: wrong checksum", errHeader)
 	}
-	if v := binary.LittleEndian.Uint32(b[8:]); v != segmentFormat {
-		return header{}, fmt.Errorf("%w: format %d, this version reads %d", errHeader, v, segmentFormat)
+	v := binary.LittleEndian.Uint32(b[8:])
+	if v != segmentFormat && v != thinnedFormat {
+		return header{}, fmt.Errorf("%w: format %d, this version reads %d and %d", errHeader, v, segmentFormat, thinnedFormat)
 	}
 	h := header{
 		salt: binary.LittleEndian.Uint32(b[12:]),
 		base: ingest.Position(binary.LittleEndian.Uint64(b[16:])),
+	}
+	if h.thinned = v == thinnedFormat; h.thinned {
+		h.span = int64(binary.LittleEndian.Uint64(b[32:])) //nolint:gosec // checked below
+		h.kept = int64(binary.LittleEndian.Uint64(b[40:])) //nolint:gosec // checked below
+		if h.span <= 0 || h.kept < 0 || h.kept >= h.span {
+			return header{}, fmt.Errorf("%w: %d bytes thinned to %d", errHeader, h.span, h.kept)
+		}
 	}
 	if ns := int64(binary.LittleEndian.Uint64(b[24:])); ns != 0 { //nolint:gosec // bits are kept
 		h.before = time.Unix(0, ns).UTC()
@@ -136,8 +171,9 @@ func appendFrame(b []byte, salt uint32, first bool, e *ingest.Entry) ([]byte, er
 // frame is one record found in a buffer.
 type frame struct {
 	record []byte
-	size   int  // of the whole frame
-	first  bool // first of an Append
+	size   int   // of the whole frame
+	first  bool  // first of an Append
+	at     int64 // offset of the frame when it was appended; of a thinned segment's frames only
 }
 
 // frameState says what stands at the front of a buffer.
@@ -186,6 +222,7 @@ func resync(b []byte, off int, salt uint32) int {
 // tail is what a scan of a segment's frames found.
 type tail struct {
 	good   int       // bytes of frames from the start that read without a fault
+	oldest time.Time // received, of all records found
 	latest time.Time // received, of all records found
 	// damaged says that records stand after a fault which had been synced before
 	// them: not a torn tail.
@@ -201,8 +238,13 @@ func scan(b []byte, salt uint32) (t tail) {
 			if t.good >= 0 && f.first {
 				t.damaged = true
 			}
-			if at, ok := receivedOf(f.record); ok && at.After(t.latest) {
-				t.latest = at
+			if at, ok := receivedOf(f.record); ok {
+				if at.After(t.latest) {
+					t.latest = at
+				}
+				if t.oldest.IsZero() || at.Before(t.oldest) {
+					t.oldest = at
+				}
 			}
 			off += f.size
 			continue
