@@ -36,8 +36,11 @@ func (d *Decoders) Decode(dst []Entry, rejected []Rejection, m *Message) ([]Entr
 			entries := len(dst)
 			dst, rejected = a.Decode(dst, rejected, m)
 			for i := entries; i < len(dst); i++ {
+				if dst[i].Answer != nil {
+					continue
+				}
 				// What comes out must be what the contract would have let in.
-				if err := dst[i].Reading.Validate(); err != nil && dst[i].Answer == nil {
+				if err := dst[i].Reading.Validate(); err != nil {
 					rejected = append(rejected, Rejection{
 						Device: dst[i].Reading.Device, Topic: m.Topic, Payload: m.Payload, Received: m.Received,
 						Reason: fmt.Sprintf("%s: %v", a.Name(), err),
@@ -53,8 +56,12 @@ func (d *Decoders) Decode(dst []Entry, rejected []Rejection, m *Message) ([]Entr
 }
 
 // MatchTopic reports whether an MQTT subscription filter with + and # levels
-// receives the topic.
+// receives the topic. A wildcard at its beginning receives none of the topics of
+// the broker's own, which begin with $.
 func MatchTopic(filter, topic string) bool {
+	if strings.HasPrefix(topic, "$") && !strings.HasPrefix(filter, "$") {
+		return false
+	}
 	for {
 		f, frest, fmore := strings.Cut(filter, "/")
 		if f == "#" {
