@@ -207,7 +207,7 @@ func (r *Reading) Validate() error {
 		return errors.New("an environment reading without any value")
 	case r.Class == SOS && r.Code != "" && !slices.Contains(SOSCauses, r.Code):
 		return fmt.Errorf("cause %q: want one of %s", r.Code, strings.Join(SOSCauses, ", "))
-	case r.Class == Report && !slices.Contains(ReportCategories, r.Code):
+	case r.Class == Report && r.Code != "" && !slices.Contains(ReportCategories, r.Code):
 		return fmt.Errorf("category %q: want one of %s", r.Code, strings.Join(ReportCategories, ", "))
 	case len(r.Code) > MaxCodeBytes:
 		return fmt.Errorf("code has %d bytes, at most %d are allowed", len(r.Code), MaxCodeBytes)

@@ -14,7 +14,7 @@ func TestDecodedReadingsAreSound(t *testing.T) {
 			rs, _ := Decode(nil, topic, g.payload, goldenNow)
 			for i := range rs {
 				if err := rs[i].Validate(); err != nil {
-					t.Errorf("%s/%s, reading %d: %v", folder, g.document, i, err)
+					t.Errorf("%s/%s, reading %d: %v", folder, g.name, i, err)
 				}
 			}
 		}
