@@ -1,12 +1,14 @@
 package influx
 
 import (
+	"slices"
+
 	contract "firewatch/firmware-contracts"
 )
 
-// sortFrom is the size from which a batch is sorted by series. Smaller ones
+// largeBatch is the size from which a batch is sorted by series. Smaller ones
 // hardly hold two points of one series.
-const sortFrom = 64
+const largeBatch = 64
 
 // A batch is the reused memory of one Write.
 type batch struct {
@@ -16,16 +18,23 @@ type batch struct {
 
 	// What sorting works with.
 	devices map[contract.DeviceID]int32 // numbers of the devices in the batch
-	series  []int32                     // by reading: the number of its series
-	ends    []int32                     // by series: where its readings end in order
-	order   []int32                     // indexes of readings by series, each series in the order of arrival
-	prefix  []byte                      // measurement and tags of the series at hand
+	series  []shared
+	sorted  []line
+	gather  []byte
+}
+
+// A shared is what the readings of one device in one measurement share.
+type shared struct {
+	begin, end int           // in buf: its measurement and tags, where it is named first; 0, 0: not yet
+	kind       contract.Kind // of that reading
+	lines      int32         // how many; then where the next of them goes
 }
 
 // A line is one reading's place in the buffer.
 type line struct {
 	begin, end int
 	index      int // into the readings
+	series     int32
 }
 
 func newBatch() *batch { return &batch{devices: map[contract.DeviceID]int32{}} }
@@ -34,6 +43,7 @@ func newBatch() *batch { return &batch{devices: map[contract.DeviceID]int32{}} }
 func (b *batch) reset() {
 	clear(b.readings)
 	b.readings, b.buf, b.lines = b.readings[:0], b.buf[:0], b.lines[:0]
+	b.series = b.series[:0]
 	clear(b.devices)
 }
 
@@ -52,12 +62,13 @@ func (b *batch) body(lines []line) []byte {
 	return b.buf[lines[0].begin:lines[len(lines)-1].end]
 }
 
-// encode writes the lines of all readings, those of one series together when the
-// batch is large: the server's cost of a point falls with the points of its
-// series that stand beside it, and ours too, since a series is named once.
-// Readings that cannot be written go to rej.
-func (b *batch) encode(e *encoder, sorted bool, rej *rejects) {
-	if !sorted || len(b.readings) < sortFrom {
+// encode writes the lines of all readings. In a large batch those of one series
+// stand together, in their order of arrival: the server's cost of a point falls
+// when its series was at hand just before (BenchmarkCost), and ours does too,
+// since a series' tags are looked up once. Readings that cannot be written go to
+// rej.
+func (b *batch) encode(e *encoder, sortFrom int, rej *rejects) {
+	if len(b.readings) < sortFrom {
 		for i, r := range b.readings {
 			if r == nil {
 				continue
@@ -69,82 +80,90 @@ func (b *batch) encode(e *encoder, sorted bool, rej *rejects) {
 				continue
 			}
 			b.buf = buf
-			b.lines = append(b.lines, line{begin, len(buf), i})
+			b.lines = append(b.lines, line{begin: begin, end: len(buf), index: i})
 		}
 		return
 	}
-	b.sort()
-	var of *contract.Reading // whose series prefix holds
-	var last int32
-	var seriesErr error
-	for _, i := range b.order {
-		r := b.readings[i]
-		if of == nil || b.series[i] != last || r.Kind != of.Kind {
-			b.prefix, seriesErr = e.appendSeries(b.prefix[:0], r)
-			of, last = r, b.series[i]
-		}
-		if seriesErr != nil {
-			rej.add(seriesErr.Error(), int(i))
+	for i, r := range b.readings {
+		if r == nil {
 			continue
 		}
+		n := b.number(r)
+		s := &b.series[n]
 		begin := len(b.buf)
-		buf, err := appendPoint(append(b.buf, b.prefix...), r)
+		if s.end > 0 && s.kind == r.Kind {
+			b.buf = append(b.buf, b.buf[s.begin:s.end]...)
+		} else {
+			buf, err := e.appendSeries(b.buf, r)
+			if err != nil {
+				rej.add(err.Error(), i)
+				continue
+			}
+			b.buf = buf
+			s.begin, s.end, s.kind = begin, len(buf), r.Kind
+		}
+		buf, err := appendPoint(b.buf, r)
 		if err != nil {
-			rej.add(err.Error(), int(i))
+			rej.add(err.Error(), i)
+			b.buf = b.buf[:begin]
+			if s.begin == begin {
+				s.begin, s.end = 0, 0
+			}
 			continue
 		}
 		b.buf = buf
-		b.lines = append(b.lines, line{begin, len(buf), int(i)})
+		s.lines++
+		b.lines = append(b.lines, line{begin: begin, end: len(buf), index: i, series: n})
+	}
+	b.sort()
+}
+
+// number is that of the reading's series in the batch.
+func (b *batch) number(r *contract.Reading) int32 {
+	const measurements = 4 // the last is none
+	first, known := b.devices[r.Device]
+	if !known {
+		first = int32(len(b.series)) //nolint:gosec // a few for each reading
+		b.devices[r.Device] = first
+		b.series = append(b.series, shared{}, shared{}, shared{}, shared{})
+	}
+	switch r.Class {
+	case contract.Position, contract.SOS, contract.Report:
+		return first
+	case contract.Environment:
+		return first + 1
+	case contract.Status:
+		return first + 2
+	default:
+		return first + measurements - 1
 	}
 }
 
-// sort fills order by counting, without comparing names.
+// sort brings the lines of each series together by counting, without comparing.
 func (b *batch) sort() {
-	const measurements = 4 // the last is none
-	b.series, b.order, b.ends = b.series[:0], b.order[:0], b.ends[:0]
-	var device contract.DeviceID
-	number, known := int32(0), false
-	n := int32(0)
-	for _, r := range b.readings {
-		if r == nil {
-			b.series = append(b.series, -1)
-			continue
-		}
-		if !known || r.Device != device {
-			device = r.Device
-			if number, known = b.devices[device]; !known {
-				number, known = int32(len(b.devices)), true //nolint:gosec // at most one a reading
-				b.devices[device] = number
-				b.ends = append(b.ends, 0, 0, 0, 0)
-			}
-		}
-		series := number * measurements
-		switch r.Class {
-		case contract.Position, contract.SOS, contract.Report:
-		case contract.Environment:
-			series++
-		case contract.Status:
-			series += 2
-		default:
-			series += 3
-		}
-		b.series = append(b.series, series)
-		b.ends[series]++
-		n++
+	at, many := int32(0), false
+	for i := range b.series {
+		n := b.series[i].lines
+		b.series[i].lines = at
+		at += n
+		many = many || n > 1
 	}
-	at := int32(0)
-	for s, count := range b.ends { // from counts to beginnings, which placing turns into ends
-		b.ends[s] = at
-		at += count
+	if !many {
+		return
 	}
-	if cap(b.order) < int(n) {
-		b.order = make([]int32, n)
+	b.sorted = slices.Grow(b.sorted[:0], len(b.lines))[:len(b.lines)]
+	for _, l := range b.lines {
+		s := &b.series[l.series]
+		b.sorted[s.lines] = l
+		s.lines++
 	}
-	b.order = b.order[:n]
-	for i, s := range b.series {
-		if s >= 0 {
-			b.order[b.ends[s]] = int32(i) //nolint:gosec // at most the readings of a batch
-			b.ends[s]++
-		}
+	b.gather = slices.Grow(b.gather[:0], len(b.buf))
+	for i := range b.sorted {
+		l := &b.sorted[i]
+		begin := len(b.gather)
+		b.gather = append(b.gather, b.buf[l.begin:l.end]...)
+		l.begin, l.end = begin, len(b.gather)
 	}
+	b.buf, b.gather = b.gather, b.buf
+	b.lines, b.sorted = b.sorted, b.lines
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	contract "firewatch/firmware-contracts"
+	"firewatch/ingest"
 	"firewatch/ingest/influx"
 )
 
@@ -33,6 +34,46 @@ func BenchmarkWrite(b *testing.B) {
 		mustWrite(b, c, rs...)
 	}
 	b.ReportMetric(size*float64(b.N)/b.Elapsed().Seconds(), "readings/s")
+}
+
+// BenchmarkEncodeBatch compares what it costs to write 20,000 readings by series
+// with what it costs to write them as they arrive. See BenchmarkCost for what the
+// server saves.
+func BenchmarkEncodeBatch(b *testing.B) {
+	for _, devices := range []int{1000, 10_000} {
+		const size = 20_000
+		rs := fleet(devices, size)
+		areas := areasOf(rs)
+		for _, way := range []struct {
+			name   string
+			encode func(ingest.Registry, []contract.Reading) func() []byte
+		}{{"arrival", influx.EncodeUnsorted}, {"sorted", influx.Encode}} {
+			b.Run(fmt.Sprintf("devices=%d/%s", devices, way.name), func(b *testing.B) {
+				encode := way.encode(areas, rs)
+				for b.Loop() {
+					encode()
+				}
+				b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*size), "ns/reading")
+				b.ReportMetric(0, "ns/op")
+			})
+		}
+	}
+}
+
+// registered is the area of each device.
+type registered map[contract.DeviceID]string
+
+func (r registered) Lookup(id contract.DeviceID) (area string, known bool) {
+	area, known = r[id]
+	return area, known
+}
+
+func areasOf(rs []contract.Reading) registered {
+	areas := registered{}
+	for i := range rs {
+		areas[rs[i].Device] = "130633"
+	}
+	return areas
 }
 
 // BenchmarkLast asks for the newest reading of 11,000 devices, each of which

@@ -65,7 +65,7 @@ type Client struct {
 	writeURL string
 	queryURL string
 	enc      encoder
-	sorted   bool // large batches are written by series
+	sortFrom int // readings in a batch that is sorted
 	bound    bound
 	suspects suspects
 	remote   atomic.Bool // the last connection leads out of the local network
@@ -88,7 +88,7 @@ func New(o Options) (*Client, error) {
 		return nil, err
 	}
 	c := &Client{
-		opt: o, log: o.Log, sorted: true,
+		opt: o, log: o.Log, sortFrom: largeBatch,
 		enc:     encoder{registry: o.Registry},
 		bound:   bound{most: o.MaxBody, now: o.MaxBody},
 		buffers: sync.Pool{New: func() any { return newBatch() }},

@@ -60,7 +60,7 @@ func (c *Client) write(ctx context.Context, b *batch) error {
 		return fmt.Errorf("writing to InfluxDB: %w", err)
 	}
 	w := writing{c: c, b: b}
-	b.encode(&c.enc, c.sorted, &w.rejected)
+	b.encode(&c.enc, c.sortFrom, &w.rejected)
 	for _, lines := range c.suspects.apart(b) {
 		if err := w.store(ctx, lines); err != nil {
 			return err
