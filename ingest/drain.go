@@ -13,37 +13,66 @@ import (
 	contract "firewatch/firmware-contracts"
 )
 
-// longestThrottle bounds how long a Sink may tell the drain to wait.
-const longestThrottle = 5 * time.Minute
+const (
+	// longestThrottle bounds how long a Sink may tell the drain to wait.
+	longestThrottle = 5 * time.Minute
+	// adviceFor is how long Ready repeats what an operator must do after the last
+	// reading that was refused for it.
+	adviceFor = 10 * time.Minute
+)
 
 // DrainOptions configures a Drain. Journal, Sink, Quarantine and Log are
 // required.
 type DrainOptions struct {
-	Journal       Journal
+	// Journal is read; one that is an EntryReader too is read into memory that is
+	// used again.
+	Journal Journal
+	// Sink is written to; one that is an EntrySink too is given the readings
+	// without a copy of them.
 	Sink          Sink
 	Quarantine    Quarantine    // for what the sink will never take
 	QuarantineLog QuarantineLog // nil: the counts are not written
 	Reader        string        // name at the journal; default "influx"
-	BatchReadings int           // at most so many in one write; default 5000
+	BatchReadings int           // at most so many entries in one write; default 20000
+	InFlight      int           // at most so many writes at once, 1..16; default 2
 	CountsEvery   time.Duration // between writes of changed quarantine counts; default 30 s
 	RetryMin      time.Duration // first wait after a failed write; default 200 ms
 	RetryMax      time.Duration // longest such wait; default 10 s
+	LimitRetry    time.Duration // between tries of readings that the sink's limits keep out; default 1 min
+	LimitHold     time.Duration // how long such readings are tried; then they go to quarantine; default 24 h
 	LastTry       time.Duration // time left for writing after ctx has ended; default 5 s
 	Log           *zap.Logger
 	Metrics       prometheus.Registerer // may be nil
 }
 
-// Drain writes the journal's readings to the sink, in order of arrival. A write
-// begins as soon as the last one returned and takes all there is, up to a
-// bound: so batches grow with the backlog and nothing waits for a timer.
+// Drain writes the journal's readings to the sink, in order of arrival.
+//
+// A write begins as soon as there is something and none is under way, and takes
+// all there is, up to a bound: so batches grow with the backlog, nothing waits
+// for a timer, and the sink, whose cost of a reading falls with the size of the
+// batch, is not given small ones side by side. A further write, up to InFlight,
+// begins only when a whole batch has piled up meanwhile, or when those before it
+// do not get on and wait for another try. The journal lets go of what was
+// written only when everything before it is stored too.
+//
+// What the sink refuses for good goes to quarantine. What a limit of the sink's
+// operator keeps out stays in the journal and is tried again every LimitRetry,
+// while everything else goes on: a new device over the limit delays nobody. Ready
+// says so all the time. After LimitHold such readings go to quarantine too,
+// because a journal that is held open for them fills the disk, and then nobody's
+// readings are taken.
 type Drain struct {
 	o       DrainOptions
 	log     *zap.Logger
 	metrics drainMetrics
 
-	mu     sync.Mutex
-	state  error     // why nothing is written; nil when it works
-	oldest time.Time // received time of the oldest entry at hand; zero when there is none
+	mu        sync.Mutex
+	state     error                // why nothing is written; nil when it works
+	oldest    time.Time            // received time of the oldest entry at hand; zero when there is none
+	told      time.Time            // when a failure was last logged; zero when all works
+	advice    map[string]time.Time // what an operator must do, and when it was last needed
+	held      *held                // what limits keep out; nil: nothing
+	heldKnown chan struct{}        // holds one when held began to be
 
 	written map[contract.DeviceID]uint64 // totals of quarantine counts at the sink
 }
@@ -59,12 +88,17 @@ func NewDrain(o DrainOptions) (*Drain, error) {
 		return nil, errors.New("drain: Quarantine is missing")
 	case o.Log == nil:
 		return nil, errors.New("drain: Log is missing")
+	case o.InFlight < 0 || o.InFlight > 16:
+		return nil, fmt.Errorf("drain: InFlight %d: want 1 to 16", o.InFlight)
 	}
 	if o.Reader == "" {
 		o.Reader = "influx"
 	}
 	if o.BatchReadings <= 0 {
-		o.BatchReadings = 5000
+		o.BatchReadings = 20_000
+	}
+	if o.InFlight == 0 {
+		o.InFlight = 2
 	}
 	for _, d := range []struct {
 		value *time.Duration
@@ -73,6 +107,8 @@ func NewDrain(o DrainOptions) (*Drain, error) {
 		{&o.CountsEvery, 30 * time.Second},
 		{&o.RetryMin, 200 * time.Millisecond},
 		{&o.RetryMax, 10 * time.Second},
+		{&o.LimitRetry, time.Minute},
+		{&o.LimitHold, 24 * time.Hour},
 		{&o.LastTry, 5 * time.Second},
 	} {
 		if *d.value <= 0 {
@@ -81,7 +117,9 @@ func NewDrain(o DrainOptions) (*Drain, error) {
 	}
 	d := &Drain{
 		o: o, log: o.Log, state: errors.New("not running"),
-		written: map[contract.DeviceID]uint64{},
+		advice:    map[string]time.Time{},
+		heldKnown: make(chan struct{}, 1),
+		written:   map[contract.DeviceID]uint64{},
 	}
 	var err error
 	d.metrics, err = newDrainMetrics(d, o.Metrics)
@@ -100,162 +138,47 @@ func (d *Drain) Run(ctx context.Context) error {
 	d.setState(nil)
 	defer d.setState(errors.New("stopped"))
 
-	var counts sync.WaitGroup
-	counts.Go(func() { d.runCounts(ctx, hard) })
-	defer counts.Wait()
-
-	var readings []contract.Reading
-	pos := d.o.Journal.Retained(d.o.Reader)
-	for wait := d.o.RetryMin; ; {
-		entries, next, err := d.o.Journal.Read(ctx, pos, d.o.BatchReadings)
-		switch {
-		case err != nil && ctx.Err() != nil:
-			return nil
-		case err != nil:
-			d.failed("reading the journal", err, wait)
-			pause(ctx, wait)
-			wait = min(2*wait, d.o.RetryMax)
-			continue
-		}
-		wait = d.o.RetryMin
-		clear(readings)
-		readings = readings[:0]
-		for i := range entries {
-			if entries[i].Answer == nil {
-				readings = append(readings, entries[i].Reading)
-			}
-		}
-		d.setOldest(entries)
-		if err := d.write(ctx, hard, readings); err != nil {
-			d.log.Warn("drain: stopping with readings not written; they stay in the journal", zap.Error(err))
-			return nil
-		}
-		d.setOldest(nil)
-		d.setState(nil)
-		if err := d.o.Journal.Retain(d.o.Reader, next); err != nil {
-			// The readings are stored; at worst they are written again.
-			d.log.Error("drain: noting the position in the journal", zap.Error(err))
-		}
-		pos = next
-	}
-}
-
-// write stores the readings, however long it takes, or returns the last error
-// after ctx has ended.
-func (d *Drain) write(ctx, hard context.Context, readings []contract.Reading) error {
-	if len(readings) == 0 {
-		return nil
-	}
-	var told time.Time
-	for wait := d.o.RetryMin; ; {
-		start := time.Now()
-		err := d.o.Sink.Write(hard, readings)
-		var rejected *RejectedError
-		if errors.As(err, &rejected) {
-			err = d.quarantine(hard, readings, rejected)
-		}
-		if err == nil {
-			d.metrics.written(readings, rejected, time.Since(start))
-			if !told.IsZero() {
-				d.log.Info("drain: writing again")
-			}
-			return nil
-		}
-		d.metrics.failures.Inc()
-		if ctx.Err() != nil {
-			return err
-		}
-		this := wait
-		wait = min(2*wait, d.o.RetryMax)
-		if throttled, ok := errors.AsType[*ThrottledError](err); ok {
-			this = max(d.o.RetryMin, min(throttled.After, longestThrottle))
-			wait = d.o.RetryMin
-		}
-		if time.Since(told) >= time.Minute {
-			d.failed("writing readings", err, this)
-			told = time.Now()
-		} else {
-			d.setState(fmt.Errorf("writing readings: %w", err))
-		}
-		pause(ctx, this)
-	}
-}
-
-// quarantine keeps what the sink will never take.
-func (d *Drain) quarantine(ctx context.Context, readings []contract.Reading, e *RejectedError) error {
-	rs := make([]Rejection, 0, len(e.Indexes))
-	for _, i := range e.Indexes {
-		if i < 0 || i >= len(readings) {
-			continue
-		}
-		r := &readings[i]
-		rs = append(rs, Rejection{
-			Device: r.Device, Topic: contract.Uplink(r.Kind, r.Class, r.Device),
-			Reason: "storage refuses the reading: " + e.Reason, Payload: describe(r), Received: r.Received,
-		})
-	}
-	d.log.Error("drain: storage refuses readings for good; they go to quarantine",
-		zap.Int("readings", len(rs)), zap.Int("of", len(readings)), zap.String("reason", e.Reason))
-	if err := d.o.Quarantine.Keep(ctx, rs); err != nil {
-		return fmt.Errorf("keeping %d refused readings: %w", len(rs), err)
+	p := newPipeline(ctx, hard, d)
+	var beside sync.WaitGroup
+	beside.Go(func() { d.runCounts(ctx, hard) })
+	beside.Go(func() { d.runHeld(ctx, hard, p) })
+	defer beside.Wait()
+	if err := p.run(); err != nil {
+		d.log.Warn("drain: stopping with readings not written; they stay in the journal", zap.Error(err))
 	}
 	return nil
 }
 
-// runCounts writes the quarantine counts that have changed, now and then.
-func (d *Drain) runCounts(ctx, hard context.Context) {
-	if d.o.QuarantineLog == nil {
+// failed says that something does not work and will be tried again: loudly, but
+// not more than once a minute.
+func (d *Drain) failed(doing string, err error, again time.Duration) {
+	d.mu.Lock()
+	d.state = fmt.Errorf("%s: %w", doing, err)
+	loud := time.Since(d.told) >= time.Minute
+	if loud {
+		d.told = time.Now()
+	}
+	d.mu.Unlock()
+	if !loud {
 		return
 	}
-	tick := time.NewTicker(d.o.CountsEvery)
-	defer tick.Stop()
-	failing := false
-	for {
-		stopping := false
-		select {
-		case <-ctx.Done():
-			stopping = true
-		case <-tick.C:
-		}
-		err := d.writeCounts(hard)
-		if err != nil && !failing {
-			d.log.Warn("drain: writing quarantine counts", zap.Error(err))
-		}
-		failing = err != nil
-		if stopping {
-			return
-		}
-	}
-}
-
-func (d *Drain) writeCounts(ctx context.Context) error {
-	var changed []QuarantineCount
-	for _, c := range d.o.Quarantine.Counts() {
-		if d.written[c.Device] != c.Total {
-			changed = append(changed, c)
-		}
-	}
-	if len(changed) == 0 {
-		return nil
-	}
-	if err := d.o.QuarantineLog.WriteQuarantine(ctx, changed); err != nil {
-		return fmt.Errorf("writing %d counts: %w", len(changed), err)
-	}
-	for _, c := range changed {
-		d.written[c.Device] = c.Total
-	}
-	return nil
-}
-
-// failed says loudly that something does not work and will be tried again.
-func (d *Drain) failed(doing string, err error, again time.Duration) {
 	message := "drain: does not work; the readings stay in the journal"
 	if errors.Is(err, ErrUnauthorized) {
 		message = "drain: the credential is refused; a person must correct it; the readings stay in the journal"
 	}
 	d.log.Error(message, zap.String("doing", doing), zap.Error(err),
 		zap.Duration("again_in", again), zap.Duration("behind", d.lag()))
-	d.setState(fmt.Errorf("%s: %w", doing, err))
+}
+
+// worked ends what failed began.
+func (d *Drain) worked() {
+	d.mu.Lock()
+	told := d.told
+	d.state, d.told = nil, time.Time{}
+	d.mu.Unlock()
+	if !told.IsZero() {
+		d.log.Info("drain: writing again")
+	}
 }
 
 func (d *Drain) setState(err error) {
@@ -264,13 +187,10 @@ func (d *Drain) setState(err error) {
 	d.state = err
 }
 
-func (d *Drain) setOldest(entries []Entry) {
+func (d *Drain) setOldest(t time.Time) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.oldest = time.Time{}
-	if len(entries) > 0 {
-		d.oldest = entries[0].Received()
-	}
+	d.oldest = t
 }
 
 // lag is the age of the oldest entry that is not written.
@@ -284,13 +204,29 @@ func (d *Drain) lag() time.Duration {
 }
 
 // Ready reports why readings do not reach the sink now, and how far it is
-// behind; or nil.
+// behind; or which of them do not, and what an operator must do; or nil.
 func (d *Drain) Ready() error {
 	lag := d.lag()
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.state == nil {
-		return nil
+	if d.state != nil {
+		return fmt.Errorf("drain: %w (%s behind)", d.state, lag.Round(time.Second))
 	}
-	return fmt.Errorf("drain: %w (%s behind)", d.state, lag.Round(time.Second))
+	if d.held != nil {
+		return fmt.Errorf("drain: %w", d.held)
+	}
+	var newest time.Time
+	var text string
+	for advice, at := range d.advice {
+		switch {
+		case time.Since(at) > adviceFor:
+			delete(d.advice, advice)
+		case at.After(newest):
+			newest, text = at, advice
+		}
+	}
+	if text != "" {
+		return fmt.Errorf("drain: %s", text)
+	}
+	return nil
 }

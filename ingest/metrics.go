@@ -99,15 +99,11 @@ func newDrainMetrics(d *Drain, r prometheus.Registerer) (drainMetrics, error) {
 			func() float64 { return d.lag().Seconds() }))
 }
 
-func (m *drainMetrics) written(readings []contract.Reading, rejected *RejectedError, took time.Duration) {
-	n := 0
-	if rejected != nil {
-		n = len(rejected.Indexes)
-	}
-	m.readings.Add(float64(max(0, len(readings)-n)))
-	m.rejected.Add(float64(n))
+// wrote counts a write: of so many readings, some were not stored.
+func (m *drainMetrics) wrote(readings, refused int, took time.Duration) {
+	m.readings.Add(float64(max(0, readings-refused)))
 	m.seconds.Observe(took.Seconds())
-	m.batch.Observe(float64(len(readings)))
+	m.batch.Observe(float64(readings))
 }
 
 func counter(name, help string) prometheus.Counter {
