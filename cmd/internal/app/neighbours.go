@@ -88,7 +88,13 @@ func isFile(path string) bool {
 }
 
 func (s *system) openBroker(context.Context) error {
-	o := broker.Options{Addr: s.MQTT, Credential: s.registry, Log: s.log.Named("broker"), Registerer: s.metrics}
+	o := broker.Options{
+		Addr: s.MQTT, Credential: s.registry, Dir: filepath.Join(s.Data, "mqtt"), Floods: s.fleet,
+		Log: s.log.Named("broker"), Registerer: s.metrics,
+	}
+	if s.MQTTDeviceRate > 0 {
+		o.Flood = &broker.Flood{Device: broker.Limits{Rate: float64(s.MQTTDeviceRate)}}
+	}
 	if s.MQTTTLSCert != "" {
 		cert, err := tls.LoadX509KeyPair(s.MQTTTLSCert, s.MQTTTLSKey)
 		if err != nil {
@@ -96,11 +102,18 @@ func (s *system) openBroker(context.Context) error {
 		}
 		o.TLS = &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{cert}}
 	}
+	if s.MQTTClientCA != "" {
+		var err error
+		if o.ClientCAs, err = readAuthorities("mqtt-client-ca", s.MQTTClientCA); err != nil {
+			return err
+		}
+	}
 	b, err := broker.New(o)
 	if err != nil {
 		return fmt.Errorf("mqtt: %w", err)
 	}
 	s.stack.Close("mqtt", b.Close)
+	s.health.add("mqtt", func(context.Context) error { return b.Ready() })
 	s.broker, s.addresses.MQTT = b, b.Addr()
 	return nil
 }
@@ -134,15 +147,24 @@ func (s *system) externalTLS() (*tls.Config, error) {
 	if s.MQTTCA == "" {
 		return nil, nil
 	}
-	pem, err := os.ReadFile(s.MQTTCA)
+	roots, err := readAuthorities("mqtt-ca", s.MQTTCA)
 	if err != nil {
-		return nil, fmt.Errorf("mqtt-ca: %w", err)
-	}
-	roots := x509.NewCertPool()
-	if !roots.AppendCertsFromPEM(pem) {
-		return nil, fmt.Errorf("mqtt-ca: %s holds no PEM certificate", s.MQTTCA)
+		return nil, err
 	}
 	return &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: roots}, nil
+}
+
+// readAuthorities reads the certificates of the file that the setting names.
+func readAuthorities(setting, file string) (*x509.CertPool, error) {
+	pem, err := os.ReadFile(file)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", setting, err)
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("%s: %s holds no PEM certificate", setting, file)
+	}
+	return pool, nil
 }
 
 // pinned trusts exactly our own certificate, whatever name stands in it.

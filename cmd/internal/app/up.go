@@ -111,6 +111,7 @@ func (s *system) start(ctx context.Context) error {
 		{true, s.openRegistry},
 		{s.Has(config.Ingest) || s.Has(config.API), s.openInflux},
 		{s.Has(config.Ingest) || s.Has(config.Alerts), s.openJournal},
+		{s.Has(config.Ingest), s.openFleet},
 		{s.EmbeddedBroker(), s.openBroker},
 		{true, s.followRoster},
 		{s.Has(config.Ingest) || s.Has(config.Alerts), s.startIngest},
@@ -210,6 +211,19 @@ func (s *system) openJournal(context.Context) error {
 	s.stack.Close("journal", j.Close)
 	s.health.add("journal", func(context.Context) error { return errors.Join(j.Ready(), j.Health()) })
 	s.journal = j
+	return nil
+}
+
+// openFleet comes before the broker, which tells it of devices that flood.
+func (s *system) openFleet(context.Context) (err error) {
+	s.fleet, err = fleet.New(fleet.Options{
+		Journal: s.journal, Dir: s.Data, Health: s.influx, Shared: s.MQTTGroup != "", Log: s.log.Named("fleet"), Metrics: s.metrics,
+	})
+	if err != nil {
+		return err
+	}
+	s.health.add("fleet", func(context.Context) error { return s.fleet.Ready() })
+	s.stack.Go("fleet", s.fleet.Run)
 	return nil
 }
 
@@ -323,14 +337,6 @@ func (s *system) startIngest(ctx context.Context) error {
 			return fmt.Errorf("drain: %w", err)
 		}
 		s.health.add("drain", func(context.Context) error { return o.Drain.Ready() })
-		s.fleet, err = fleet.New(fleet.Options{
-			Journal: s.journal, Dir: s.Data, Health: s.influx, Shared: s.MQTTGroup != "", Log: s.log.Named("fleet"), Metrics: s.metrics,
-		})
-		if err != nil {
-			return err
-		}
-		s.health.add("fleet", func(context.Context) error { return s.fleet.Ready() })
-		s.stack.Go("fleet", s.fleet.Run)
 	}
 	if s.broker != nil {
 		o.Sources = append(o.Sources, s.broker)

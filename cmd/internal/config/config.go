@@ -62,16 +62,17 @@ type Config struct {
 	HTTPTLSCert string
 	HTTPTLSKey  string
 
-	MQTT         string // listen address of the embedded broker
-	MQTTTLSCert  string
-	MQTTTLSKey   string
-	MQTTClientCA string // authority of the devices' certificates at the embedded broker; empty: none are asked for
-	MQTTBroker   string // URL of an external broker; empty: the embedded one
-	MQTTCA       string // certificate authority of the external broker
-	MQTTUsername string
-	MQTTPassword Secret
-	MQTTClientID string
-	MQTTGroup    string // shared subscription group
+	MQTT           string // listen address of the embedded broker
+	MQTTTLSCert    string
+	MQTTTLSKey     string
+	MQTTClientCA   string // authority of the devices' certificates at the embedded broker; empty: none are asked for
+	MQTTDeviceRate int64  // messages per second that a device may send for long at the embedded broker; 0: no limit
+	MQTTBroker     string // URL of an external broker; empty: the embedded one
+	MQTTCA         string // certificate authority of the external broker
+	MQTTUsername   string
+	MQTTPassword   Secret
+	MQTTClientID   string
+	MQTTGroup      string // shared subscription group
 
 	Adapters []string // that are switched on
 	Feeds    [3]Feed  // of each of the package's Adapters
@@ -101,7 +102,7 @@ func Default() Config {
 	return Config{
 		Roles: slices.Clone(Roles), Data: "data",
 		LogLevel: "info", LogFormat: "console",
-		HTTP: "127.0.0.1:8080", MQTT: "127.0.0.1:1883",
+		HTTP: "127.0.0.1:8080", MQTT: "127.0.0.1:1883", MQTTDeviceRate: 20,
 		InfluxOrg: "firewatch", InfluxDatabase: "firewatch", InfluxGzip: "auto",
 		InfluxKeep: 90 * day, KeepTenMinutes: 2 * 365 * day,
 		Adapters:        []string{OwnTracks},
@@ -172,6 +173,9 @@ func (c *Config) Check() error {
 		bad("mqtt-broker", "is empty; alerts without ingest needs the URL of the broker")
 	}
 	c.checkAdapters(bad)
+	if c.MQTTDeviceRate < 0 {
+		bad("mqtt-device-rate", "%d; want a count of messages per second, or 0 for no limit", c.MQTTDeviceRate)
+	}
 	if c.MQTTClientCA != "" && (c.MQTTTLSCert == "" || !c.EmbeddedBroker()) {
 		bad("mqtt-client-ca", "is for the embedded broker with TLS: give mqtt-tls-cert and mqtt-tls-key")
 	}

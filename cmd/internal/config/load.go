@@ -54,6 +54,16 @@ func (c *Config) settings() []setting {
 			return nil
 		}}
 	}
+	number := func(name string, p *int64, help string) setting {
+		return setting{name: name, help: help, show: func() string { return strconv.FormatInt(*p, 10) }, set: func(v string) error {
+			n, err := strconv.ParseInt(v, 10, 64)
+			if err != nil {
+				return fmt.Errorf("%q; want a whole number", v)
+			}
+			*p = n
+			return nil
+		}}
+	}
 	words := func(name string, p *[]string, help string) setting {
 		return setting{name: name, help: help, show: func() string { return strings.Join(*p, ",") }, set: func(v string) error {
 			*p = strings.FieldsFunc(v, func(r rune) bool { return r == ',' || r == ' ' })
@@ -74,6 +84,7 @@ func (c *Config) settings() []setting {
 		str("mqtt-tls-cert", &c.MQTTTLSCert, "certificate file (PEM) of the embedded broker"),
 		str("mqtt-tls-key", &c.MQTTTLSKey, "key file (PEM) of the embedded broker"),
 		str("mqtt-client-ca", &c.MQTTClientCA, "authority file (PEM) of devices' certificates at the embedded broker; with it a device may log in by certificate"),
+		number("mqtt-device-rate", &c.MQTTDeviceRate, "messages per second that a device may send for long at the embedded broker before it is slowed, and then cut; 0: no limit"),
 		str("mqtt-broker", &c.MQTTBroker, "URL of an external broker, like tcp://127.0.0.1:1883; empty: the embedded one"),
 		str("mqtt-ca", &c.MQTTCA, "certificate authority file (PEM) of the external broker"),
 		str("mqtt-username", &c.MQTTUsername, "account at the external broker"),
@@ -94,18 +105,7 @@ func (c *Config) settings() []setting {
 		str("rules", &c.Rules, "file of alert rules; empty: those that come with firewatch"),
 		str("policy", &c.Policy, "file of deadlines of orders and calls; empty: those that come with firewatch"),
 		str("seasons", &c.Seasons, "file of fire seasons; empty: those already stored, or the sample"),
-		{
-			name: "journal-max-bytes", help: "most bytes that wait on disk for InfluxDB",
-			set: func(v string) error {
-				n, err := strconv.ParseInt(v, 10, 64)
-				if err != nil {
-					return fmt.Errorf("%q; want a whole number of bytes", v)
-				}
-				c.JournalMaxBytes = n
-				return nil
-			},
-			show: func() string { return strconv.FormatInt(c.JournalMaxBytes, 10) },
-		},
+		number("journal-max-bytes", &c.JournalMaxBytes, "most bytes that wait on disk for InfluxDB"),
 		duration("journal-max-age", &c.JournalMaxAge, "after so long without InfluxDB the oldest ordinary readings are thinned; never an alarm"),
 		duration("stop-timeout", &c.StopTimeout, "longest time for an orderly stop"),
 	}
