@@ -1,8 +1,9 @@
 // Package tts takes the messages of The Things Stack v3 in JSON, from its MQTT
-// server (v3/{application}@{tenant}/devices/{device}/…) or its Pub/Sub
-// integration: https://www.thethingsindustries.com/docs/integrations/data-formats/.
-// The device of the registry that has the alias tts/{application}@{tenant}/{device}
-// is meant; without tenants, tts/{application}/{device}.
+// server (v3/{application}@{tenant}/devices/{device}/…):
+// https://www.thethingsindustries.com/docs/integrations/data-formats/. The device
+// of the registry that has the alias tts/{application}@{tenant}/{device} is meant;
+// without tenants, tts/{application}/{device}. The Pub/Sub integration is not for
+// this adapter: its topics do not name the device.
 //
 //	uplink_message     what was measured, a position, or a status (see package
 //	                   lorawan), and a status with the battery that the device last
