@@ -40,7 +40,7 @@ func (s *Server) identify(c *gin.Context) {
 // work, is for everybody. A part that is away has said so itself.
 func levelOf(method, route string, status int) zapcore.Level {
 	switch {
-	case route == "/readyz": // 503 is its answer
+	case route == "/readyz", route == brokerRoute: // 503 is its answer; refusals are logged where they are decided
 		return zapcore.DebugLevel
 	case status == http.StatusServiceUnavailable:
 		return zapcore.WarnLevel

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io/fs"
+	"net/http"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -47,6 +48,9 @@ type Options struct {
 	Nudge func()
 	// Now is the time; nil: time.Now.
 	Now func() time.Time
+
+	// BrokerAuth answers external MQTT brokers under /mqtt/; nil: nobody does.
+	BrokerAuth http.Handler
 
 	Gatherer   prometheus.Gatherer
 	Registerer prometheus.Registerer

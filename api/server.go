@@ -16,6 +16,9 @@ import (
 	v1 "firewatch/api/v1"
 )
 
+// brokerRoute is where external MQTT brokers ask.
+const brokerRoute = "/mqtt/*question"
+
 // Server is the HTTP role.
 type Server struct {
 	o       Options
@@ -65,6 +68,9 @@ func New(o Options) (*Server, error) {
 	s.engine.GET("/metrics", s.insiders, gin.WrapH(promhttp.HandlerFor(o.Gatherer, promhttp.HandlerOpts{
 		ErrorLog: zap.NewStdLog(o.Log.Named("metrics")), MaxRequestsInFlight: 4, Timeout: 10 * time.Second,
 	})))
+	if o.BrokerAuth != nil {
+		s.engine.Any(brokerRoute, gin.WrapH(o.BrokerAuth))
+	}
 	s.engine.NoRoute(s.fallback(newConsole(o.Console)))
 	s.engine.NoMethod(func(c *gin.Context) { v1.WriteError(c, &v1.Error{Code: v1.CodeMethod}) })
 	return s, nil

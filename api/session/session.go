@@ -15,6 +15,7 @@ import (
 
 	"firewatch/alerts"
 	"firewatch/api/password"
+	"firewatch/api/throttle"
 )
 
 // How long a session lasts. An office logs in for a shift of a day; a team's
@@ -63,9 +64,9 @@ type Login struct {
 type Service struct {
 	accounts  alerts.AccountStore
 	now       func() time.Time
-	names     *throttle
-	addrs     *throttle
-	known     *throttle // name and address that have logged in before: a bucket of their own
+	names     *throttle.Throttle
+	addrs     *throttle.Throttle
+	known     *throttle.Throttle // name and address that have logged in before: a bucket of their own
 	verifying chan struct{}
 	waiting   chan struct{}
 	dummy     string
@@ -75,9 +76,9 @@ type Service struct {
 func New(accounts alerts.AccountStore, now func() time.Time) *Service {
 	return &Service{
 		accounts: accounts, now: now,
-		names:     newThrottle(nameBurst, nameRefill, maxKeys),
-		addrs:     newThrottle(addrBurst, addrRefill, maxKeys),
-		known:     newThrottle(nameBurst, nameRefill, maxKeys),
+		names:     throttle.New(nameBurst, nameRefill, maxKeys),
+		addrs:     throttle.New(addrBurst, addrRefill, maxKeys),
+		known:     throttle.New(nameBurst, nameRefill, maxKeys),
 		verifying: make(chan struct{}, maxVerifying),
 		waiting:   make(chan struct{}, maxWaiting),
 		dummy:     password.Dummy(),
@@ -92,24 +93,24 @@ func (s *Service) Login(ctx context.Context, username, pw, addr string) (token s
 	// Where the name has logged in before, strangers who guess at it elsewhere
 	// cannot lock it out.
 	names, key := s.names, username
-	if both := addr + " " + username; s.known.has(both) {
+	if both := addr + " " + username; s.known.Has(both) {
 		names, key = s.known, both
 	}
-	if wait, ok := s.addrs.take(addr, now); !ok {
+	if wait, ok := s.addrs.Take(addr, now); !ok {
 		return "", Login{}, &ThrottledError{wait}
 	}
-	if wait, ok := names.take(key, now); !ok {
+	if wait, ok := names.Take(key, now); !ok {
 		return "", Login{}, &ThrottledError{wait}
 	}
 	u, err := s.check(ctx, username, pw)
 	if !errors.Is(err, ErrCredentials) { // nothing was guessed
-		s.addrs.forgive(addr, now)
-		names.forgive(key, now)
+		s.addrs.Forgive(addr, now)
+		names.Forgive(key, now)
 	}
 	if err != nil {
 		return "", Login{}, err
 	}
-	s.known.forgive(addr+" "+username, now)
+	s.known.Forgive(addr+" "+username, now)
 
 	var raw [32]byte
 	rand.Read(raw[:]) // never fails

@@ -17,33 +17,6 @@ import (
 
 var t0 = time.Date(2026, 3, 14, 0, 30, 0, 0, time.UTC)
 
-func TestThrottleRefillsAndForgets(t *testing.T) {
-	th := newThrottle(3, time.Minute, 2)
-	for range 3 {
-		if _, ok := th.take("a", t0); !ok {
-			t.Fatal("refused within the burst")
-		}
-	}
-	if wait, ok := th.take("a", t0.Add(15*time.Second)); ok || wait != 45*time.Second {
-		t.Errorf("the fourth: %v, wait %s; want 45s", ok, wait)
-	}
-	if _, ok := th.take("a", t0.Add(time.Minute)); !ok {
-		t.Error("refused after a refill")
-	}
-	if _, ok := th.take("a", t0); ok {
-		t.Error("a clock that went back gave a token")
-	}
-	th.forgive("a", t0.Add(time.Minute))
-	if _, ok := th.take("a", t0.Add(time.Minute)); !ok {
-		t.Error("refused what was given back")
-	}
-	th.take("b", t0)
-	th.take("c", t0)
-	if th.has("a") || !th.has("b") || !th.has("c") || th.recent.Len() != 2 || len(th.byKey) != 2 {
-		t.Error("the oldest was not forgotten, or more than it")
-	}
-}
-
 func TestNetworkOfAClient(t *testing.T) {
 	for addr, want := range map[string]string{
 		"192.0.2.7": "192.0.2.7", "::ffff:192.0.2.7": "192.0.2.7", "2001:db8:1:2:3:4:5:6": "2001:db8:1:2::/64",

@@ -1,4 +1,6 @@
-package session
+// Package throttle slows down those who guess: a bounded set of token buckets by
+// key.
+package throttle
 
 import (
 	"container/list"
@@ -6,9 +8,9 @@ import (
 	"time"
 )
 
-// throttle is a bounded set of token buckets by key. When it is full the bucket
+// A Throttle is a bounded set of token buckets by key. When it is full the bucket
 // that was used longest ago is forgotten.
-type throttle struct {
+type Throttle struct {
 	burst  float64
 	refill time.Duration // for one token
 	max    int           // buckets kept
@@ -24,15 +26,17 @@ type bucket struct {
 	at     time.Time
 }
 
-func newThrottle(burst int, refill time.Duration, maxKeys int) *throttle {
-	return &throttle{
+// New returns a throttle that gives each key burst tokens, and a further one
+// every refill; it remembers maxKeys keys.
+func New(burst int, refill time.Duration, maxKeys int) *Throttle {
+	return &Throttle{
 		burst: float64(burst), refill: refill, max: maxKeys,
 		recent: list.New(), byKey: map[string]*list.Element{},
 	}
 }
 
-// take takes a token, or tells when there will be one.
-func (t *throttle) take(key string, now time.Time) (wait time.Duration, ok bool) {
+// Take takes a token, or tells when there will be one.
+func (t *Throttle) Take(key string, now time.Time) (wait time.Duration, ok bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	b := t.bucket(key, now)
@@ -43,22 +47,34 @@ func (t *throttle) take(key string, now time.Time) (wait time.Duration, ok bool)
 	return time.Duration((1 - b.tokens) * float64(t.refill)), false
 }
 
-// forgive gives a taken token back.
-func (t *throttle) forgive(key string, now time.Time) {
+// Wait is how long until the key has a token, without taking it; 0: it has one. A
+// key that is not remembered has.
+func (t *Throttle) Wait(key string, now time.Time) time.Duration {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.byKey[key] == nil {
+		return 0
+	}
+	b := t.bucket(key, now)
+	return max(0, time.Duration((1-b.tokens)*float64(t.refill)))
+}
+
+// Forgive gives a taken token back.
+func (t *Throttle) Forgive(key string, now time.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	b := t.bucket(key, now)
 	b.tokens = min(t.burst, b.tokens+1)
 }
 
-// has reports whether the key is remembered.
-func (t *throttle) has(key string) bool {
+// Has reports whether the key is remembered.
+func (t *Throttle) Has(key string) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.byKey[key] != nil
 }
 
-func (t *throttle) bucket(key string, now time.Time) *bucket {
+func (t *Throttle) bucket(key string, now time.Time) *bucket {
 	if e, ok := t.byKey[key]; ok {
 		t.recent.MoveToFront(e)
 		b := e.Value.(*bucket)
