@@ -66,6 +66,20 @@ func (c rawClient) publish(t *testing.T, topic string, n int) {
 	_, _ = c.Write(b) // a broker that stops reading is right too
 }
 
+// subscribe asks for QoS 1 and waits for the answer.
+func (c rawClient) subscribe(t *testing.T, filter string) {
+	t.Helper()
+	b := []byte{0x82, byte(2 + 2 + len(filter) + 1), 0, 1, 0, byte(len(filter))}
+	b = append(append(b, filter...), 1)
+	if _, err := c.Write(b); err != nil {
+		t.Fatal(err)
+	}
+	ack := make([]byte, 5)
+	if _, err := io.ReadFull(c, ack); err != nil || ack[0] != 0x90 || ack[4] != 1 {
+		t.Fatalf("SUBACK %x: %v", ack, err)
+	}
+}
+
 func appendPublish(b []byte, topic string, id uint16, payload []byte) []byte {
 	b = append(b, 0x32) // PUBLISH, QoS 1
 	b = binary.AppendUvarint(b, uint64(2+len(topic)+2+len(payload)))

@@ -1,0 +1,208 @@
+package broker
+
+import (
+	"errors"
+	"io"
+	"net"
+	"os"
+	"testing"
+	"time"
+
+	"firewatch/ingest"
+)
+
+// a session of the meter: what a device sends, and what becomes of it.
+type metered struct {
+	t   *testing.T
+	f   Flood
+	m   meter
+	now time.Time
+}
+
+func newMetered(t *testing.T) *metered {
+	return &metered{t: t, f: Flood{}.withDefaults(), now: time.Unix(1_800_000_000, 0)}
+}
+
+// push sends one message after another for so long, waiting as told, and returns
+// how many passed and how it ended.
+func (m *metered) push(d time.Duration, size int, sos bool) (passed int, last verdict) {
+	for end := m.now.Add(d); m.now.Before(end); {
+		v, wait, _ := m.m.message(&m.f, &m.f.Device, size, sos, m.now)
+		switch v {
+		case pass:
+			passed++
+			m.now = m.now.Add(100 * time.Microsecond)
+		case slow:
+			m.now = m.now.Add(wait)
+		default:
+			return passed, v
+		}
+		last = v
+	}
+	return passed, last
+}
+
+func TestHonestBacklogsPassUntouched(t *testing.T) {
+	tests := []struct {
+		name        string
+		count, size int
+	}{
+		{"six hours at a fix a minute, one by one", 360, 165},
+		{"a week at a fix a minute, one by one", 7 * 24 * 60, 165},
+		{"500 batches of 500 readings", 500, 64 << 10},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			m := newMetered(t)
+			for i := range tt.count {
+				if v, wait, _ := m.m.message(&m.f, &m.f.Device, tt.size, false, m.now); v != pass {
+					t.Fatalf("message %d: %v, wait %s", i, v, wait)
+				}
+			}
+		})
+	}
+}
+
+func TestAFlooderIsSlowedThenCutThenBack(t *testing.T) {
+	m := newMetered(t)
+	begin := m.now
+	passed, last := m.push(time.Hour, 100, false)
+	if last != cutOff {
+		t.Fatalf("it ended with %v", last)
+	}
+	if want := m.f.Device.Burst + int(m.f.CutAfter.Seconds()*m.f.Device.Rate); passed < m.f.Device.Burst || passed > want+2*m.f.Device.Burst/10 {
+		t.Errorf("%d messages passed, want about %d", passed, want)
+	}
+	if took := m.now.Sub(begin); took < m.f.CutAfter || took > 2*m.f.CutAfter {
+		t.Errorf("it was cut after %s", took)
+	}
+	// Refused, but for one connection now and then, that is heard for SOS.
+	if v, _ := m.m.login(&m.f, &m.f.Device, m.now.Add(time.Second)); v != refuse {
+		t.Errorf("login after the cut: %v", v)
+	}
+	if v, _ := m.m.login(&m.f, &m.f.Device, m.now.Add(m.f.Hear)); v != hear {
+		t.Errorf("login later: %v", v)
+	}
+	if v, _ := m.m.login(&m.f, &m.f.Device, m.now.Add(m.f.Hear+time.Second)); v != refuse {
+		t.Errorf("login after one that was heard: %v", v)
+	}
+	if v, _, _ := m.m.message(&m.f, &m.f.Device, 100, true, m.now.Add(m.f.Hear)); v != pass {
+		t.Errorf("SOS of one that is kept out: %v", v)
+	}
+	if v, _, _ := m.m.message(&m.f, &m.f.Device, 100, false, m.now.Add(m.f.Hear)); v != refuse {
+		t.Errorf("position of one that is kept out: %v", v)
+	}
+	m.now = m.now.Add(m.f.KeepOut)
+	if v, change := m.m.login(&m.f, &m.f.Device, m.now); v != pass || !change || m.m.now() != ingest.FloodNone {
+		t.Errorf("login when the time is over: %v, change %v, state %v", v, change, m.m.now())
+	}
+}
+
+func TestEachCutKeepsOutLonger(t *testing.T) {
+	m := newMetered(t)
+	for _, want := range []time.Duration{1, 2, 4, 8, 15, 15} {
+		if _, v := m.push(time.Hour, 100, false); v != cutOff {
+			t.Fatalf("not cut: %v", v)
+		}
+		if out := m.m.until.Sub(m.now); out != want*time.Minute {
+			t.Errorf("kept out for %s, want %d min", out, want)
+		}
+		m.now = m.m.until
+		m.m.login(&m.f, &m.f.Device, m.now)
+	}
+	m.now = m.now.Add(48 * time.Hour)
+	m.push(time.Hour, 100, false)
+	if out := m.m.until.Sub(m.now); out != time.Minute {
+		t.Errorf("after two quiet days kept out for %s", out)
+	}
+}
+
+func TestSOSHasItsOwnBucket(t *testing.T) {
+	m := newMetered(t)
+	m.push(30*time.Second, 100, false)
+	if m.m.now() != ingest.FloodSlowed {
+		t.Fatalf("state %v", m.m.now())
+	}
+	for i := range m.f.SOS.Burst {
+		if v, _, _ := m.m.message(&m.f, &m.f.Device, 100, true, m.now); v != pass {
+			t.Fatalf("SOS %d: %v", i, v)
+		}
+	}
+	m.m.message(&m.f, &m.f.Device, 100, true, m.now) // the last that the limit for all allows
+	if v, _, _ := m.m.message(&m.f, &m.f.Device, 100, true, m.now); v != slow {
+		t.Errorf("a flood of SOS: %v", v)
+	}
+}
+
+func TestALoopOfLoginsFloods(t *testing.T) {
+	m := newMetered(t)
+	for range m.f.Device.Burst / loginCost {
+		if v, _ := m.m.login(&m.f, &m.f.Device, m.now); v != pass {
+			t.Fatalf("%v", v)
+		}
+	}
+	if v, change := m.m.login(&m.f, &m.f.Device, m.now); v != refuse || !change {
+		t.Errorf("%v, change %v", v, change)
+	}
+}
+
+func TestSlowedEndsByItself(t *testing.T) {
+	m := newMetered(t)
+	m.push(time.Second, 100, false)
+	m.push(10*time.Second, 100, false)
+	if change, _ := m.m.settle(&m.f, &m.f.Device, m.now.Add(time.Second)); change || m.m.now() != ingest.FloodSlowed {
+		t.Error("it is calm at once")
+	}
+	if change, idle := m.m.settle(&m.f, &m.f.Device, m.now.Add(2*time.Minute)); !change || idle || m.m.now() != ingest.FloodNone {
+		t.Error("it is not calm after two minutes")
+	}
+	if change, idle := m.m.settle(&m.f, &m.f.Device, m.now.Add(time.Hour)); change || !idle {
+		t.Error("it is not forgotten after an hour")
+	}
+}
+
+// TestOurOwnDelayIsNotTheDevices has the login's time pass before anybody reads.
+func TestOurOwnDelayIsNotTheDevices(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	device, err := net.Dial("tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer device.Close()
+	c, err := l.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if _, err := device.Write([]byte("CONNECT")); err != nil {
+		t.Fatal(err)
+	}
+	p := &patient{Conn: c}
+	_ = c.SetReadDeadline(time.Now().Add(-time.Minute))
+	b := make([]byte, 100)
+	if n, err := p.Read(b); string(b[:n]) != "CONNECT" {
+		t.Errorf("read %q: %v", b[:n], err)
+	}
+	// A device that says nothing is ended all the same, and so is one that says a
+	// byte a second.
+	_ = c.SetReadDeadline(time.Now().Add(-time.Minute))
+	if _, err := p.Read(b); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("nothing was sent: %v", err)
+	}
+	for i := 0; ; i++ {
+		if i > 2*graces {
+			t.Fatal("it may go on for ever")
+		}
+		if _, err := device.Write([]byte("x")); err != nil {
+			t.Fatal(err)
+		}
+		_ = c.SetReadDeadline(time.Now().Add(-time.Minute))
+		if _, err := io.ReadFull(p, b[:1]); err != nil {
+			break
+		}
+	}
+}
