@@ -15,7 +15,7 @@ import (
 	"firewatch/ingest"
 )
 
-// now is an entry received now: of the first minutes of an hour, when n grows.
+// received is an entry that is measured and received now.
 func received(n int, c contract.Class) ingest.Entry {
 	r := contract.Reading{
 		Device: "tr-1", Kind: contract.Tracker, Class: c, Measured: time.Now().UTC(), Received: time.Now().UTC(), Seq: uint64(n), HasSeq: true,
@@ -54,7 +54,7 @@ func TestWhatNobodyReadsForTooLongIsThinned(t *testing.T) {
 		equal(t, got, all) // in full for 72 h
 		all = append(all, hours(t, j, 28, func() {})...)
 		got, _ = readAll(t, j, 0, 100)
-		missing := survivors(t, got, all, DefaultThinTo)
+		missing := survivors(t, got, all)
 		// Of each hour of the segments that are over 72 h old nine positions are
 		// missing; a segment spans at most 9 h.
 		if missing < 9*(28-10) || missing > 9*28 {

@@ -219,20 +219,19 @@ func (j *Journal) append(entries []ingest.Entry) (int, error) {
 		return 0, fmt.Errorf("syncing: %w", err)
 	}
 
-	oldest, latest := seg.oldest, seg.latest
+	latest := seg.latest
 	for i := range entries {
-		r := entries[i].Received()
-		if r.After(latest) {
+		if r := entries[i].Received(); r.After(latest) {
 			latest = r
-		}
-		if oldest.IsZero() || r.Before(oldest) {
-			oldest = r
 		}
 	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
+	if seg.size == 0 {
+		seg.oldest = entries[0].Received()
+	}
 	seg.size += int64(len(j.buf))
-	seg.oldest, seg.latest = oldest, latest
+	seg.latest = latest
 	j.bytes += int64(len(j.buf))
 	j.wake()
 	return len(j.buf), nil

@@ -124,9 +124,6 @@ func (j *Journal) readSegment(seg *segment, size int64, from ingest.Position, li
 		return nil, from, err
 	}
 	defer f.Close() //nolint:errcheck // read only
-	if !j.keeps(seg) {
-		return nil, from, fs.ErrNotExist // the file may be the thinned one that took its name
-	}
 	sc := j.takeScratch()
 	defer j.giveScratch(sc)
 
@@ -208,7 +205,9 @@ func (j *Journal) passDamage(f *os.File, seg *segment, size, off int64, asked bo
 		}
 	}
 	if !j.keeps(seg) {
-		return 0, fs.ErrNotExist // taken away while it was read
+		// Taken away while it was read, or thinned before the file was opened: in
+		// the one that took its name no frame reads with the old salt.
+		return 0, fs.ErrNotExist
 	}
 	next := int64(seg.resync(b, int(off)+1))
 	if next < 0 {

@@ -469,27 +469,27 @@ func TestReadOnlyDiskRefusesUntilItIsWritable(t *testing.T) {
 	equal(t, got, entries(0, 70))
 }
 
-func overwrite(t testing.TB, path string, at int64, b []byte) {
-	t.Helper()
+func overwrite(tb testing.TB, path string, at int64, b []byte) {
+	tb.Helper()
 	f, err := os.OpenFile(path, os.O_RDWR, 0)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	defer f.Close()
 	if _, err := f.WriteAt(b, at); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 }
 
-func copyDir(t testing.TB, from, to string) {
-	t.Helper()
-	for _, f := range segmentFiles(t, from) {
+func copyDir(tb testing.TB, from, to string) {
+	tb.Helper()
+	for _, f := range segmentFiles(tb, from) {
 		b, err := os.ReadFile(f)
 		if err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 		if err := os.WriteFile(filepath.Join(to, filepath.Base(f)), b, 0o600); err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 	}
 }

@@ -52,7 +52,7 @@ type segment struct {
 	salt uint32
 
 	size   int64     // bytes of frames that are on disk and may be read
-	oldest time.Time // of the received times in it; only known of the last segment
+	oldest time.Time // received time of the first entry; only known of the last segment
 	latest time.Time // of the received times in it
 	broken bool      // damage in it has been reported
 
@@ -222,7 +222,7 @@ func resync(b []byte, off int, salt uint32) int {
 // tail is what a scan of a segment's frames found.
 type tail struct {
 	good   int       // bytes of frames from the start that read without a fault
-	oldest time.Time // received, of all records found
+	oldest time.Time // received, of the first record found
 	latest time.Time // received, of all records found
 	// damaged says that records stand after a fault which had been synced before
 	// them: not a torn tail.
@@ -242,7 +242,7 @@ func scan(b []byte, salt uint32) (t tail) {
 				if at.After(t.latest) {
 					t.latest = at
 				}
-				if t.oldest.IsZero() || at.Before(t.oldest) {
+				if t.oldest.IsZero() {
 					t.oldest = at
 				}
 			}

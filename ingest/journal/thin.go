@@ -273,9 +273,6 @@ func (j *Journal) swap(old *segment, h header, b []byte, s *sieve) (took bool, e
 		path: old.path, base: old.base, salt: h.salt, size: h.span, thinned: true, kept: h.kept, spent: true,
 	}, copied)
 	if !took && counted {
-		j.mu.Lock()
-		j.note = note
-		j.mu.Unlock()
 		err = errors.Join(err, j.setNote(note))
 	}
 	if !took {

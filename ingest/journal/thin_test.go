@@ -1,14 +1,10 @@
 package journal
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
 	"math"
-	"os"
-	"path/filepath"
-	"slices"
 	"testing"
 	"time"
 
@@ -77,12 +73,12 @@ func thinAll(tb testing.TB, j *Journal) {
 
 // survivors checks that got is want without some ordinary readings, each of
 // which has a copy as rich in its window, and returns how many are missing.
-func survivors(tb testing.TB, got, want []ingest.Entry, length time.Duration) (missing int) {
+func survivors(tb testing.TB, got, want []ingest.Entry) (missing int) {
 	tb.Helper()
 	richest := map[window]int{}
 	for i := range got {
 		if r := &got[i].Reading; got[i].Answer == nil {
-			richest[windowOf(r, length)] = max(richest[windowOf(r, length)], 1+richness(r))
+			richest[windowOf(r, DefaultThinTo)] = max(richest[windowOf(r, DefaultThinTo)], 1+richness(r))
 		}
 	}
 	k := 0
@@ -95,7 +91,7 @@ func survivors(tb testing.TB, got, want []ingest.Entry, length time.Duration) (m
 		if mustStay(want[i]) {
 			tb.Fatalf("lost: %+v", want[i])
 		}
-		if r := &want[i].Reading; richest[windowOf(r, length)] < 1+richness(r) {
+		if r := &want[i].Reading; richest[windowOf(r, DefaultThinTo)] < 1+richness(r) {
 			tb.Fatalf("nothing as rich is left in the window of %+v", r)
 		}
 	}
@@ -176,7 +172,7 @@ func TestFullJournalStillTakesAnSOS(t *testing.T) {
 	add(t, j, sos)
 	want := append(patrols(0, n, 50), sos)
 	got, end := readAll(t, j, j.Retained("influx"), 7)
-	missing := survivors(t, got, want, DefaultThinTo)
+	missing := survivors(t, got, want)
 	if missing == 0 || !same(got[len(got)-1], sos) {
 		t.Fatalf("%d were thinned, and the SOS is not the last", missing)
 	}
@@ -239,7 +235,7 @@ func TestWhenNothingMoreMayGoTheJournalRefuses(t *testing.T) {
 		t.Errorf("refusing made %d files of %d, and %d bytes", n, files, j.bytes)
 	}
 	got, end := readAll(t, j, 0, 1000)
-	survivors(t, got, accepted, DefaultThinTo)
+	survivors(t, got, accepted)
 	if err := j.Retain("influx", end); err != nil {
 		t.Fatal(err)
 	}
@@ -383,7 +379,7 @@ func TestReadersAndThinning(t *testing.T) {
 		for _, f := range followers {
 			for read(f, 50) {
 			}
-			missing := survivors(t, f.got, accepted, DefaultThinTo)
+			missing := survivors(t, f.got, accepted)
 			if f.name == "stuck" && uint64(missing) != j.note.Readings || uint64(missing) > j.note.Readings {
 				rt.Fatalf("%s misses %d readings, told were %d", f.name, missing, j.note.Readings)
 			}
@@ -447,155 +443,27 @@ func TestReadersFollowWhileSegmentsAreThinned(t *testing.T) {
 	}
 }
 
-// TestCrashAtEachStepOfThinning: the copy is torn at any place, or whole; the
-// note is there or not; the names are exchanged or not.
-func TestCrashAtEachStepOfThinning(t *testing.T) {
-	o := Options{Dir: t.TempDir(), SegmentBytes: 8 << 10, MaxBytes: 1 << 20, Readers: []string{"r"}}
-	j := open(t, o)
-	want := patrols(0, 1000, 10)
-	for i := 0; i < len(want); i += 10 {
-		add(t, j, want[i:i+10]...)
+// BenchmarkThin thins one segment of the default size.
+func BenchmarkThin(b *testing.B) {
+	j := open(b, Options{Dir: b.TempDir()})
+	n := 0
+	for len(j.segments) < 2 {
+		add(b, j, patrols(n, n+5000, 2000)...)
+		n += 5000
 	}
-	_, ahead, err := j.Read(t.Context(), 0, 40) // inside of the first segment
+	data, err := readFrames(j.segments[0])
 	if err != nil {
-		t.Fatal(err)
+		b.Fatal(err)
 	}
-	before := t.TempDir()
-	copyDir(t, o.Dir, before)
-	victim := filepath.Base(j.segments[0].path)
-	j.writing.Lock()
-	_, err = j.thinNext("a test", func(*segment) bool { return true })
-	j.writing.Unlock()
-	if err != nil || !j.segments[0].thinned {
-		t.Fatal(err)
-	}
-	lost := j.note.Readings
-	j.Close()
-	thinned, err := os.ReadFile(filepath.Join(o.Dir, victim))
-	if err != nil {
-		t.Fatal(err)
-	}
-	note, err := os.ReadFile(filepath.Join(o.Dir, "thinned.json"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	type state struct {
-		name   string
-		from   string
-		copied int // bytes of the unfinished copy; -1: there is none
-		note   bool
-	}
-	states := []state{{"note without exchange", before, len(thinned), true}, {"exchanged", o.Dir, -1, true}}
-	for cut := 0; cut <= len(thinned); cut += 1 + len(thinned)/40 {
-		states = append(states, state{fmt.Sprintf("copy of %d bytes", cut), before, cut, false})
-	}
-	for _, s := range states {
-		dir := t.TempDir()
-		copyDir(t, s.from, dir)
-		if s.copied >= 0 {
-			if err := os.WriteFile(filepath.Join(dir, victim+unfinished), thinned[:s.copied], 0o600); err != nil {
-				t.Fatal(err)
-			}
+	salt, path := j.segments[0].salt, j.o.Dir+"/copy"
+	b.ReportAllocs()
+	for b.Loop() {
+		s := sift(data, salt, 0, DefaultThinTo, nil)
+		h := header{salt: 1, thinned: true, span: int64(len(data)), kept: s.bytes}
+		if err := writeThinned(path, h, salt, data, s.keep); err != nil {
+			b.Fatal(err)
 		}
-		if s.note {
-			if err := os.WriteFile(filepath.Join(dir, "thinned.json"), note, 0o600); err != nil {
-				t.Fatal(err)
-			}
-		}
-		at := o
-		at.Dir = dir
-		j := open(t, at)
-		got, _ := readAll(t, j, 0, 33)
-		missing := survivors(t, got, want, DefaultThinTo)
-		if exchanged := s.copied < 0; exchanged != (missing > 0) {
-			t.Errorf("%s: %d readings are missing", s.name, missing)
-		}
-		tail, _ := readAll(t, j, ahead, 33) // who had read 40 gets the others
-		survivors(t, append(slices.Clone(want[:40]), tail...), want, DefaultThinTo)
-		if s.note != (j.Health() != nil) || j.damaged() != nil {
-			t.Errorf("%s: health %v", s.name, j.Health())
-		}
-		if left, _ := filepath.Glob(filepath.Join(dir, "*"+unfinished)); len(left) != 0 {
-			t.Errorf("%s: %v is left", s.name, left)
-		}
-		// Thinned again, nothing else goes, and the number told is never too small.
-		thinAll(t, j)
-		got, end := readAll(t, j, 0, 33)
-		missing = survivors(t, got, want, DefaultThinTo)
-		if uint64(missing) > j.note.Readings || j.note.Readings > uint64(missing)+lost {
-			t.Errorf("%s: %d are missing, told %d", s.name, missing, j.note.Readings)
-		}
-		add(t, j, entry(1))
-		if after, _ := readAll(t, j, end, 10); len(after) != 1 {
-			t.Errorf("%s: %d entries after all", s.name, len(after))
-		}
-		j.Close()
-	}
-}
-
-// childThin appends to a small journal that nobody reads, and says each number
-// that is safe, until it is full for good.
-func childThin() {
-	j, err := Open(Options{
-		Dir: os.Getenv("FIREWATCH_JOURNAL_DIR"), SegmentBytes: 4 << 10, MaxBytes: 64 << 10, Readers: []string{"stuck"}, Log: zap.NewNop(),
-	})
-	if err != nil {
-		panic(err)
-	}
-	for n := 0; ; n += 5 {
-		if err := j.Append(context.Background(), patrols(n, n+5, 5)); errors.Is(err, ErrFull) {
-			return
-		} else if err != nil {
-			panic(err)
-		}
-		if _, err := fmt.Fprintln(os.Stdout, n+5); err != nil {
-			return
-		}
-	}
-}
-
-func TestKilledWhileThinningLosesNothingThatMustStay(t *testing.T) {
-	told := uint64(0)
-	for round := range 10 {
-		dir := t.TempDir()
-		cmd := child(t, "thin", dir)
-		out, err := cmd.StdoutPipe()
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := cmd.Start(); err != nil {
-			t.Fatal(err)
-		}
-		safe := 0
-		lines := bufio.NewScanner(out)
-		for i := 0; lines.Scan(); i++ {
-			if _, err := fmt.Sscan(lines.Text(), &safe); err != nil {
-				t.Fatal(err)
-			}
-			if i == 230+round*13 { // about when every few appends thin
-				if err := cmd.Process.Kill(); err != nil {
-					t.Fatal(err)
-				}
-			}
-		}
-		cmd.Wait()
-		j := open(t, Options{Dir: dir, SegmentBytes: 4 << 10, MaxBytes: 64 << 10, Readers: []string{"stuck"}})
-		got, _ := readAll(t, j, 0, 100)
-		all := safe // the last write may be there although nobody was told
-		if last := got[len(got)-1].Reading.Seq; int(last) >= safe {
-			all = safe + 5
-		}
-		missing := survivors(t, got, patrols(0, all, 5), DefaultThinTo)
-		if uint64(missing) > j.note.Readings {
-			t.Errorf("round %d: %d are missing, told %d", round, missing, j.note.Readings)
-		}
-		told += j.note.Readings
-		if err := j.damaged(); err != nil {
-			t.Error(err)
-		}
-		j.Close()
-	}
-	if told == 0 {
-		t.Error("nothing was thinned; the test proves nothing")
+		b.ReportMetric(float64(len(s.keep)), "readings")
+		b.ReportMetric(float64(s.bytes)/float64(len(data)), "kept")
 	}
 }
