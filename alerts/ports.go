@@ -130,6 +130,40 @@ type OrderQuery struct {
 	Limit  int
 }
 
+// CommandStore keeps commands to trackers.
+type CommandStore interface {
+	// CreateCommand saves the command and, in the same transaction, ends those
+	// that it supersedes. If the issuer used the key before, the earlier command
+	// is returned and created is false; ErrConflict when that one was asked for
+	// otherwise (device, kind, text or drill), or when the device has
+	// MaxOpenCommands already.
+	CreateCommand(ctx context.Context, c Command, evs []Event) (saved Command, created bool, err error)
+	Command(ctx context.Context, id string) (Command, error)
+	Commands(ctx context.Context, q CommandQuery) ([]Command, error)
+	// DueCommands are the devices with a command whose NextAt is at or before
+	// now, the longest due first.
+	DueCommands(ctx context.Context, now time.Time, limit int) ([]contract.DeviceID, error)
+	// OpenDevices are all devices with an open command, which are told again when
+	// the broker may have lost what it kept.
+	OpenDevices(ctx context.Context) ([]contract.DeviceID, error)
+	// UpdateCommands reads all commands of the device that are open or due,
+	// oldest first, lets change change them, and saves those that differ, in one
+	// transaction.
+	UpdateCommands(ctx context.Context, device contract.DeviceID, now time.Time,
+		change func([]Command) ([]Command, []Event, error)) error
+	// UpdateCommand is UpdateCommands of one command, in whatever state.
+	UpdateCommand(ctx context.Context, id string, change func(*Command) ([]Event, error)) (Command, error)
+}
+
+// CommandQuery selects commands, newest first.
+type CommandQuery struct {
+	Device contract.DeviceID // empty: all
+	Area   string            // empty: all; else this area and below
+	Open   bool              // only open ones
+	Before string            // page: older than the one with this id
+	Limit  int               // 1..1000
+}
+
 // WarningStore keeps weather warnings and the season table.
 type WarningStore interface {
 	// SaveWarning stores a message, and ends the ones its references supersede
