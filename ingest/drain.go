@@ -138,12 +138,12 @@ func (d *Drain) Run(ctx context.Context) error {
 	d.setState(nil)
 	defer d.setState(errors.New("stopped"))
 
-	p := newPipeline(ctx, hard, d)
+	p := newPipeline(d)
 	var beside sync.WaitGroup
 	beside.Go(func() { d.runCounts(ctx, hard) })
 	beside.Go(func() { d.runHeld(ctx, hard, p) })
 	defer beside.Wait()
-	if err := p.run(); err != nil {
+	if err := p.run(ctx, hard); err != nil {
 		d.log.Warn("drain: stopping with readings not written; they stay in the journal", zap.Error(err))
 	}
 	return nil

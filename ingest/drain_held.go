@@ -73,6 +73,16 @@ func (d *Drain) hold(from, next Position, entries []Entry, e *LimitedError) {
 	}
 }
 
+// heldReadings is how many readings a limit keeps out.
+func (d *Drain) heldReadings() int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.held == nil {
+		return 0
+	}
+	return d.held.readings
+}
+
 // heldFrom is the position of the first reading that a limit keeps out.
 func (d *Drain) heldFrom() (Position, bool) {
 	d.mu.Lock()
@@ -134,7 +144,9 @@ func (d *Drain) retryHeld(ctx, hard context.Context) bool {
 			return false
 		}
 		d.mu.Lock()
-		d.held.from = max(d.held.from, next)
+		if d.held.from == h.from { // else an older write came back meanwhile, with some more
+			d.held.from = next
+		}
 		d.mu.Unlock()
 	}
 }

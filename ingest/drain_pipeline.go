@@ -21,18 +21,18 @@ type span struct {
 	readings int // among the entries
 }
 
-// A pipeline is one Run of a Drain.
+// A pipeline is one Run of a Drain. Of the two contexts of its methods, the end
+// of ctx means that nothing is waited for any more, and that of hard ends the
+// writes too.
 type pipeline struct {
-	d    *Drain
-	ctx  context.Context // when it ends, nothing is waited for
-	hard context.Context // when it ends, writes end too
-	wg   sync.WaitGroup
+	d  *Drain
+	wg sync.WaitGroup
+	at Position // before it everything was read
 
 	retaining sync.Mutex // held while a position is noted, before mu
 
 	mu       sync.Mutex
-	spans    []*span // in the journal's order
-	at       Position
+	spans    []*span            // in the journal's order
 	filling  time.Time          // received time of the first entry of the span that is being filled
 	slots    int                // spans that are being written
 	writing  int                // of them, those that are not waiting for another try
@@ -42,24 +42,21 @@ type pipeline struct {
 	reusable [][]Entry
 }
 
-func newPipeline(ctx, hard context.Context, d *Drain) *pipeline {
-	return &pipeline{
-		d: d, ctx: ctx, hard: hard, freed: make(chan struct{}, 1),
-		at: d.o.Journal.Retained(d.o.Reader),
-	}
+func newPipeline(d *Drain) *pipeline {
+	return &pipeline{d: d, freed: make(chan struct{}, 1), at: d.o.Journal.Retained(d.o.Reader)}
 }
 
 // run reads and has written until ctx has ended and nothing is left, or until a
 // write was given up; then it returns why.
-func (p *pipeline) run() error {
+func (p *pipeline) run(ctx, hard context.Context) error {
 	defer p.wg.Wait()
 	for {
 		s := &span{from: p.at, next: p.at, entries: p.take()}
-		if !p.fill(s) {
+		if !p.fill(ctx, hard, s) {
 			break
 		}
 		p.at = s.next
-		p.start(s)
+		p.start(ctx, hard, s)
 	}
 	p.wg.Wait()
 	p.mu.Lock()
@@ -69,38 +66,38 @@ func (p *pipeline) run() error {
 
 // fill reads until a write may begin, and reports whether there is anything to
 // write: if not, the drain ends.
-func (p *pipeline) fill(s *span) bool {
+func (p *pipeline) fill(ctx, hard context.Context, s *span) bool {
 	most := p.d.o.BatchReadings
 	for wait := p.d.o.RetryMin; ; {
 		full := len(s.entries) >= most
 		if len(s.entries) > 0 && p.slot(full) {
 			return true
 		}
-		if p.failed() || p.hard.Err() != nil {
+		if p.failed() || hard.Err() != nil {
 			return false
 		}
-		if full || p.ctx.Err() != nil && len(s.entries) > 0 {
-			p.await()
+		if full || ctx.Err() != nil && len(s.entries) > 0 {
+			p.await(hard)
 			continue
 		}
-		ctx, cancel := p.ctx, context.CancelFunc(func() {})
+		reading, cancel := ctx, context.CancelFunc(func() {})
 		if len(s.entries) > 0 {
-			ctx, cancel = p.interruptible()
+			reading, cancel = p.interruptible(ctx)
 		}
-		err := p.read(ctx, s, most)
-		interrupted := ctx.Err() != nil
+		err := p.read(reading, s, most)
+		interrupted := reading.Err() != nil
 		cancel()
 		switch {
 		case err == nil:
 			wait = p.d.o.RetryMin
-		case p.ctx.Err() != nil:
+		case ctx.Err() != nil:
 			if len(s.entries) == 0 {
 				return false
 			}
 		case interrupted:
 		default:
 			p.d.failed("reading the journal", err, wait)
-			pause(p.ctx, wait)
+			pause(ctx, wait)
 			wait = min(2*wait, p.d.o.RetryMax)
 		}
 	}
@@ -160,8 +157,8 @@ func (p *pipeline) mayBegin(full bool) bool {
 
 // interruptible is a context that ends when a write of a batch that is not full
 // may begin.
-func (p *pipeline) interruptible() (context.Context, context.CancelFunc) {
-	ctx, cancel := context.WithCancel(p.ctx)
+func (p *pipeline) interruptible(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(ctx)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.mayBegin(false) || p.gaveUp != nil {
@@ -173,10 +170,10 @@ func (p *pipeline) interruptible() (context.Context, context.CancelFunc) {
 
 // await returns when a slot was freed, a write has stalled or given up, or all
 // must end.
-func (p *pipeline) await() {
+func (p *pipeline) await(hard context.Context) {
 	select {
 	case <-p.freed:
-	case <-p.hard.Done():
+	case <-hard.Done():
 	}
 }
 
@@ -199,7 +196,7 @@ func (p *pipeline) failed() bool {
 }
 
 // start writes the span, which has a slot.
-func (p *pipeline) start(s *span) {
+func (p *pipeline) start(ctx, hard context.Context, s *span) {
 	p.mu.Lock()
 	p.spans = append(p.spans, s)
 	p.filling = time.Time{}
@@ -210,7 +207,7 @@ func (p *pipeline) start(s *span) {
 		return
 	}
 	p.wg.Go(func() {
-		if err := p.write(s); err != nil {
+		if err := p.write(ctx, hard, s); err != nil {
 			p.mu.Lock()
 			defer p.mu.Unlock()
 			p.gaveUp = errors.Join(p.gaveUp, err)
@@ -223,15 +220,15 @@ func (p *pipeline) start(s *span) {
 
 // write stores the span's readings, however long it takes, or returns the last
 // error after ctx has ended.
-func (p *pipeline) write(s *span) error {
+func (p *pipeline) write(ctx, hard context.Context, s *span) error {
 	for wait := p.d.o.RetryMin; ; {
-		err := p.d.store(p.hard, s)
+		err := p.d.store(hard, s)
 		if err == nil {
 			p.d.worked()
 			return nil
 		}
 		p.d.metrics.failures.Inc()
-		if p.ctx.Err() != nil {
+		if ctx.Err() != nil {
 			return err
 		}
 		this := wait
@@ -242,7 +239,7 @@ func (p *pipeline) write(s *span) error {
 		}
 		p.d.failed("writing readings", err, this)
 		p.stalled(-1)
-		pause(p.ctx, this)
+		pause(ctx, this)
 		p.stalled(+1)
 	}
 }

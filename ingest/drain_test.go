@@ -97,6 +97,8 @@ type drained struct {
 	journal    ingesttest.MemoryJournal
 	quarantine ingesttest.MemoryQuarantine
 	sink       sink
+	other      ingest.Sink // instead of sink
+	log        ingest.Journal
 	drain      *ingest.Drain
 	stop       context.CancelFunc
 	done       chan error
@@ -107,6 +109,12 @@ func startDrain(t *testing.T, o ingest.DrainOptions, prepare func(*drained)) *dr
 	d := &drained{done: make(chan error, 1)}
 	prepare(d)
 	o.Journal, o.Sink, o.Quarantine, o.QuarantineLog = &d.journal, &d.sink, &d.quarantine, &d.sink
+	if d.other != nil {
+		o.Sink = d.other
+	}
+	if d.log != nil {
+		o.Journal = d.log
+	}
 	if o.Log == nil {
 		o.Log = zap.NewNop()
 	}
@@ -138,7 +146,7 @@ func (d *drained) end(t *testing.T) {
 func TestDrainWritesAtOnceAndInLargeBatches(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		reg := prometheus.NewRegistry()
-		d := startDrain(t, ingest.DrainOptions{Metrics: reg}, func(d *drained) {
+		d := startDrain(t, ingest.DrainOptions{Metrics: reg, BatchReadings: 5000}, func(d *drained) {
 			d.add(t, readings(12_000)...)
 			d.add(t, ingest.Entry{Answer: &contract.Answer{Team: "yixian-1"}}) // not for the sink
 		})
@@ -157,7 +165,7 @@ func TestDrainWritesAtOnceAndInLargeBatches(t *testing.T) {
 		if err := d.drain.Ready(); err != nil {
 			t.Error(err)
 		}
-		if n, err := testutil.GatherAndCount(reg); err != nil || n != 6 {
+		if n, err := testutil.GatherAndCount(reg); err != nil || n != 7 {
 			t.Errorf("%d metrics, %v", n, err)
 		}
 		d.end(t)
@@ -302,6 +310,7 @@ func TestDrainOptionsAreChecked(t *testing.T) {
 		{Journal: j, Quarantine: q, Log: log},
 		{Journal: j, Sink: s, Log: log},
 		{Journal: j, Sink: s, Quarantine: q},
+		{Journal: j, Sink: s, Quarantine: q, Log: log, InFlight: 17},
 	} {
 		if _, err := ingest.NewDrain(o); err == nil {
 			t.Errorf("%+v was accepted", o)

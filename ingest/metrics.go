@@ -96,7 +96,9 @@ func newDrainMetrics(d *Drain, r prometheus.Registerer) (drainMetrics, error) {
 	}
 	return m, register(r, "drain", m.readings, m.rejected, m.failures, m.seconds, m.batch,
 		gauge("firewatch_drain_lag_seconds", "Age of the oldest reading that is not yet stored; 0 when there is none.",
-			func() float64 { return d.lag().Seconds() }))
+			func() float64 { return d.lag().Seconds() }),
+		gauge("firewatch_drain_held_readings", "Readings that a limit of the sink keeps out, and that stay in the journal.",
+			func() float64 { return float64(d.heldReadings()) }))
 }
 
 // wrote counts a write: of so many readings, some were not stored.

@@ -125,7 +125,7 @@ func fleet(devices, n int) []contract.Reading {
 	for i := range names {
 		names[i] = contract.DeviceID(fmt.Sprintf("w-%05d", i))
 	}
-	rnd := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // a benchmark
+	rnd := rand.New(rand.NewPCG(1, 2))
 	rs := make([]contract.Reading, 0, n)
 	for round := 0; len(rs) < n; round++ {
 		for _, d := range rnd.Perm(devices) {
