@@ -129,7 +129,8 @@ func (j *Journal) readSegment(seg *segment, size int64, from ingest.Position, li
 
 	pos, end := from, seg.position(size)
 	off := int64(from - seg.base) //nolint:gosec // within the segment
-	if seg.thinned {
+	thinned := seg.thinned
+	if thinned {
 		size, off = seg.kept, j.marked(seg, from)
 	}
 	start := off
@@ -145,7 +146,15 @@ func (j *Journal) readSegment(seg *segment, size int64, from ingest.Position, li
 		whole := off+int64(len(b)) == size
 		used, bad := 0, false
 		for len(entries) < limit {
-			fr, st := seg.next(b[used:], off+int64(used))
+			var fr frame
+			var st frameState
+			at := off + int64(used) // where the frame stood when it was appended
+			if thinned {
+				fr, st = nextThinned(b[used:], seg.salt, seg.size)
+				at = fr.at
+			} else {
+				fr, st = nextFrame(b[used:], seg.salt)
+			}
 			if st == frameNone || st == frameCut && !whole && used > 0 {
 				break
 			}
@@ -153,7 +162,7 @@ func (j *Journal) readSegment(seg *segment, size int64, from ingest.Position, li
 				bad = true
 				break
 			}
-			if next := seg.position(fr.at + int64(frameLen+len(fr.record))); next > pos {
+			if next := seg.position(at + int64(frameLen+len(fr.record))); next > pos {
 				pos = next
 				var e ingest.Entry
 				if err := decodeRecord(fr.record, &e, &sc.names); err != nil {

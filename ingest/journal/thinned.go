@@ -53,16 +53,6 @@ func nextThinned(b []byte, salt uint32, span int64) (frame, frameState) {
 	return frame{record: record, size: thinnedFrameLen + n, at: int64(at)}, frameOK //nolint:gosec // below span
 }
 
-// next reads the frame at the front of b, which stands at off in the file.
-func (s *segment) next(b []byte, off int64) (frame, frameState) {
-	if s.thinned {
-		return nextThinned(b, s.salt, s.size)
-	}
-	f, st := nextFrame(b, s.salt)
-	f.at = off
-	return f, st
-}
-
 // resync returns the offset in b of the next frame at or after off, or -1.
 func (s *segment) resync(b []byte, off int) int {
 	if !s.thinned {
