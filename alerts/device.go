@@ -144,3 +144,83 @@ func (d *Device) Validate() error {
 	}
 	return nil
 }
+
+// A RowFault is what is wrong with one row of a table that people filled in.
+type RowFault struct {
+	Sheet   string // file or sheet; of a CSV sent alone, empty
+	Row     int    // counts from 1, the header included; 0: the table as a whole
+	Column  string // as we call it; empty: the row as a whole
+	Message string
+}
+
+// DevicePlan is what has to change so that the registry holds the wanted
+// devices.
+type DevicePlan struct {
+	DeviceChange
+	Changed   map[contract.DeviceID][]string // columns that change, of each in Save
+	Unchanged int
+}
+
+// PlanDevices compares what the registry has with what is wanted. Devices that
+// are not wanted are removed only when remove says so; history stays with their
+// ids. A wanted device without SecretHash keeps the one it has.
+func PlanDevices(have, want []Device, remove bool) DevicePlan {
+	p := DevicePlan{Changed: map[contract.DeviceID][]string{}}
+	old := make(map[contract.DeviceID]Device, len(have))
+	for _, d := range have {
+		old[d.ID] = d
+	}
+	kept := make(map[contract.DeviceID]bool, len(want))
+	for _, d := range want {
+		kept[d.ID] = true
+		had, known := old[d.ID]
+		if !known {
+			p.Add = append(p.Add, d)
+			continue
+		}
+		if columns := had.Differs(d); len(columns) > 0 {
+			p.Save, p.Changed[d.ID] = append(p.Save, d), columns
+			continue
+		}
+		p.Unchanged++
+	}
+	for _, d := range have {
+		switch {
+		case kept[d.ID]:
+		case remove:
+			p.Remove = append(p.Remove, d.ID)
+		default:
+			p.Unchanged++
+		}
+	}
+	return p
+}
+
+// Differs names what is another in n, in the words of files and JSON.
+func (d *Device) Differs(n Device) (columns []string) {
+	for _, c := range []struct {
+		name  string
+		other bool
+	}{
+		{"kind", d.Kind != n.Kind},
+		{"area", d.Area != n.Area},
+		{"name", d.Name != n.Name},
+		{"site", d.Site != n.Site},
+		{"phone", d.Phone != n.Phone},
+		{"lat", d.Lat != n.Lat},
+		{"lon", d.Lon != n.Lon},
+		{"expect_s", d.Expect != n.Expect},
+		{"disabled", d.Disabled != n.Disabled},
+		{"model", d.Model != n.Model},
+		{"alias", d.Alias != n.Alias},
+		{"firmware", d.Firmware != n.Firmware},
+		{"calibration", d.Calibration != n.Calibration},
+		{"calibrated_at", !d.CalibratedAt.Equal(n.CalibratedAt)},
+		{"secret", n.SecretHash != "" && n.SecretHash != d.SecretHash},
+	} {
+		if c.other {
+			columns = append(columns, c.name)
+		}
+	}
+	return columns
+}

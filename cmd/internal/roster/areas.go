@@ -39,13 +39,18 @@ func readAreas(fsys fs.FS, f *faults) (areas []alerts.Area, demo bool, by map[st
 	case errJSON == nil:
 		list, demo = readFeatures(fsys, f)
 	case errCSV == nil:
-		list, demo = readAreaTable(fsys, f)
+		list, demo = readAreaTable(readCSV(fsys, areasCSV, areaColumns, f))
 	default:
 		f.add(areasJSON, "is missing in the folder, and so is %s", areasCSV)
 		return nil, false, nil
 	}
+	areas, by = checkAreas(list, f)
+	return areas, demo, by
+}
+
+func checkAreas(list []placed, f *faults) (areas []alerts.Area, by map[string]placed) {
 	if list == nil {
-		return nil, false, nil
+		return nil, nil
 	}
 	by = make(map[string]placed, len(list))
 	for _, p := range list {
@@ -60,7 +65,7 @@ func readAreas(fsys fs.FS, f *faults) (areas []alerts.Area, demo bool, by map[st
 	for _, p := range list {
 		checkParent(p, by, f)
 	}
-	return areas, demo, by
+	return areas, by
 }
 
 var levels = []alerts.AreaLevel{alerts.City, alerts.County, alerts.Township}
@@ -116,8 +121,7 @@ func level(s string) alerts.AreaLevel {
 	}
 }
 
-func readAreaTable(fsys fs.FS, f *faults) (list []placed, demo bool) {
-	t := readTable(fsys, areasCSV, areaColumns, f)
+func readAreaTable(t *table) (list []placed, demo bool) {
 	if t == nil {
 		return nil, false
 	}

@@ -1,10 +1,7 @@
 package roster
 
 import (
-	"io/fs"
-	"math"
 	"strings"
-	"time"
 
 	"firewatch/alerts"
 	contract "firewatch/firmware-contracts"
@@ -23,24 +20,7 @@ var teamColumns = []column{
 	{"secret", []string{"密钥", "密码"}, false},
 }
 
-var deviceColumns = []column{
-	{"id", []string{"设备编号", "编号"}, true},
-	{"kind", []string{"类型", "类别", "设备类型"}, true},
-	{"area", []string{"区划代码", "区域", "区域代码", "所属区域", "行政区划代码"}, true},
-	{"name", []string{"名称", "姓名", "护林员", "点位名称"}, false},
-	{"phone", []string{"电话", "联系电话", "手机"}, false},
-	{"lat", []string{"纬度"}, false},
-	{"lon", []string{"经度", "lng"}, false},
-	{"expect_s", []string{"上报间隔(秒)", "上报间隔", "上报间隔秒"}, false},
-	{"disabled", []string{"停用"}, false},
-	{"secret", []string{"密钥", "密码"}, false},
-}
-
-// defaultExpect is the interval of a device for which none is given.
-const defaultExpect = 300.0 // s
-
-func readTeams(fsys fs.FS, areas map[string]placed, f *faults) []alerts.Team {
-	t := readTable(fsys, teamsCSV, teamColumns, f)
+func readTeams(t *table, areas map[string]placed) []alerts.Team {
 	if t == nil {
 		return nil
 	}
@@ -66,51 +46,16 @@ func readTeams(fsys fs.FS, areas map[string]placed, f *faults) []alerts.Team {
 		default:
 			r.fail("kind", "%q; want professional（专业）or township（乡镇）", s)
 		}
-		x.Lat, x.Lon = r.site(x.Area, areas)
+		x.Lat, x.Lon = r.site(x.Area, areas, nil)
 		x.SecretHash = r.secret()
 		teams = append(teams, x)
 	}
 	return teams
 }
 
-func readDevices(fsys fs.FS, areas map[string]placed, f *faults) []alerts.Device {
-	t := readTable(fsys, devicesCSV, deviceColumns, f)
-	if t == nil {
-		return nil
-	}
-	var devices []alerts.Device
-	seen := map[contract.DeviceID]string{}
-	for _, r := range t.rows {
-		x := alerts.Device{
-			ID: contract.DeviceID(r.text("id")), Area: r.code("area"), Name: r.text("name"), Phone: r.code("phone"),
-			Disabled: r.truth("disabled", false),
-		}
-		if err := x.ID.Validate(); err != nil {
-			r.fail("id", "%w", err)
-		} else if before, twice := seen[x.ID]; twice {
-			r.fail("id", "%s stands already in %s", x.ID, before)
-		} else {
-			seen[x.ID] = r.where
-		}
-		switch s := strings.ToLower(r.text("kind")); s {
-		case "tracker", "定位终端", "定位器", "护林员", "手持终端":
-			x.Kind = contract.Tracker
-		case "sensor", "传感器", "监测站":
-			x.Kind = contract.Sensor
-		default:
-			r.fail("kind", "%q; want tracker（定位终端）or sensor（传感器）", s)
-		}
-		ms := math.Round(1000 * r.number("expect_s", defaultExpect, 0, 30*24*3600, false))
-		x.Expect = time.Duration(ms) * time.Millisecond
-		x.Lat, x.Lon = r.site(x.Area, areas)
-		x.SecretHash = r.secret()
-		devices = append(devices, x)
-	}
-	return devices
-}
-
-// site is a row's own place, or that of its area, which must be known.
-func (r row) site(area string, areas map[string]placed) (lat, lon float64) {
+// site is a row's own place, or that of its area, which must be known. Where the
+// table has no places, what is known already stays where it is.
+func (r row) site(area string, areas map[string]placed, had *alerts.Device) (lat, lon float64) {
 	lat, lon, has := r.place()
 	if areas == nil { // what is wrong with them was said
 		return lat, lon
@@ -121,6 +66,8 @@ func (r row) site(area string, areas map[string]placed) (lat, lon float64) {
 		r.fail("area", "is empty")
 	case !known:
 		r.fail("area", "no area has the code %q", area)
+	case !has && had != nil && had.Area == area && !r.has("lat"):
+		return had.Lat, had.Lon
 	case !has:
 		return a.area.Lat, a.area.Lon
 	}

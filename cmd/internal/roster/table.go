@@ -11,10 +11,13 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 	"unicode"
 	"unicode/utf8"
 
 	"golang.org/x/text/encoding/simplifiedchinese"
+
+	"firewatch/alerts"
 )
 
 // column is a column of a table: its name, other names that people give it, and
@@ -25,29 +28,56 @@ type column struct {
 	required bool
 }
 
-// table is a CSV file that is being read.
+// table is a CSV file, or a sheet of a workbook, that is being read.
 type table struct {
-	file string
-	at   map[string]int // column name → field
-	rows []row
+	name    string
+	changes bool           // it changes what is known and is not all there will be
+	at      map[string]int // column name → field
+	rows    []row
+	f       *faults
+	date    func(serial float64) (time.Time, error) // of a spreadsheet's number
+}
+
+// cell is one field.
+type cell struct {
+	text   string
+	number bool // the spreadsheet holds a number, not a text
+	date   bool // and shows it as a date
 }
 
 // row is one line of a table.
 type row struct {
 	t      *table
-	fields []string
-	where  string // file:line
-	f      *faults
+	fields []cell
+	line   int
+	where  string // devices.csv:12, 设备!12
 }
 
-// readTable reads a CSV file; nil when it cannot be read at all.
-func readTable(fsys fs.FS, file string, columns []column, f *faults) *table {
+func texts(fields []string) []cell {
+	out := make([]cell, len(fields))
+	for i, s := range fields {
+		out[i].text = s
+	}
+	return out
+}
+
+// readCSV reads a CSV file of a folder; nil when it cannot be read at all.
+func readCSV(fsys fs.FS, file string, columns []column, f *faults) *table {
 	raw, err := readFile(fsys, file)
 	if err != nil {
 		f.add(file, "%w", err)
 		return nil
 	}
-	if raw, err = toUTF8(raw); err != nil {
+	t := parseCSV(file, raw, columns, f)
+	if t != nil {
+		t.changes = false
+	}
+	return t
+}
+
+func parseCSV(file string, raw []byte, columns []column, f *faults) *table {
+	raw, err := toUTF8(raw)
+	if err != nil {
 		f.add(file, "%w", err)
 		return nil
 	}
@@ -62,8 +92,8 @@ func readTable(fsys fs.FS, file string, columns []column, f *faults) *table {
 		f.add(file, "%w", err)
 		return nil
 	}
-	t := &table{file: file, at: map[string]int{}}
-	if !t.header(head, columns, f) {
+	t := &table{name: file, changes: true, at: map[string]int{}, f: f}
+	if !t.header(head, 1, columns) {
 		return nil
 	}
 	for {
@@ -72,45 +102,64 @@ func readTable(fsys fs.FS, file string, columns []column, f *faults) *table {
 			return t
 		}
 		if parse, ok := errors.AsType[*csv.ParseError](err); ok {
-			f.add(fmt.Sprintf("%s:%d", file, parse.Line), "column %d: %w; what follows was not read", parse.Column, parse.Err)
+			t.fail(parse.Line, "", "column %d: %w; what follows was not read", parse.Column, parse.Err)
 			return t
 		}
 		line, _ := in.FieldPos(0)
 		if blank(fields) {
 			continue
 		}
-		where := fmt.Sprintf("%s:%d", file, line)
-		if len(fields) > len(head) || len(fields) < len(head) {
-			f.add(where, "has %d fields, the header has %d", len(fields), len(head))
+		if len(fields) != len(head) {
+			t.fail(line, "", "has %d fields, the header has %d", len(fields), len(head))
 			continue
 		}
-		t.rows = append(t.rows, row{t: t, fields: fields, where: where, f: f})
+		cells := texts(fields)
+		for i := range cells {
+			cells[i].text = unguard(cells[i].text)
+		}
+		t.add(line, cells)
 	}
 }
 
+func (t *table) add(line int, cells []cell) {
+	t.rows = append(t.rows, row{t: t, fields: cells, line: line, where: t.where(line)})
+}
+
+func (t *table) where(line int) string {
+	if t.date != nil {
+		return fmt.Sprintf("%s!%d", t.name, line)
+	}
+	return fmt.Sprintf("%s:%d", t.name, line)
+}
+
+func (t *table) fail(line int, column, format string, args ...any) {
+	t.f.put(fault{
+		RowFault: alerts.RowFault{Sheet: t.name, Row: line, Column: column}, where: t.where(line), err: fmt.Errorf(format, args...),
+	})
+}
+
 // header finds the columns by any of their names.
-func (t *table) header(head []string, columns []column, f *faults) bool {
-	where := t.file + ":1"
+func (t *table) header(head []string, line int, columns []column) bool {
 	ok := true
 	for i, h := range head {
 		h = plain(h)
 		c := slices.IndexFunc(columns, func(c column) bool { return h == plain(c.name) || slices.Contains(c.also, h) })
 		if c < 0 {
 			if h != "" {
-				f.add(where, "column %q is not known; want %s", strings.TrimSpace(head[i]), names(columns))
+				t.fail(line, "", "column %q is not known; want %s", strings.TrimSpace(head[i]), names(columns))
 				ok = false
 			}
 			continue
 		}
 		if _, twice := t.at[columns[c].name]; twice {
-			f.add(where, "column %s stands twice", columns[c].name)
+			t.fail(line, "", "column %s stands twice", columns[c].name)
 			ok = false
 		}
 		t.at[columns[c].name] = i
 	}
 	for _, c := range columns {
 		if _, has := t.at[c.name]; !has && c.required {
-			f.add(where, "column %s is missing", c.label())
+			t.fail(line, "", "column %s is missing", c.label())
 			ok = false
 		}
 	}
@@ -143,16 +192,31 @@ func blank(fields []string) bool {
 }
 
 func (r row) fail(column, format string, args ...any) {
-	r.f.add(r.where, column+": "+format, args...)
+	r.t.fail(r.line, column, format, args...)
+}
+
+// has reports whether the table has the column.
+func (r row) has(name string) bool {
+	_, has := r.t.at[name]
+	return has
+}
+
+func (r row) cell(name string) cell {
+	i, has := r.t.at[name]
+	if !has || i >= len(r.fields) {
+		return cell{}
+	}
+	return r.fields[i]
 }
 
 // text is a field without blanks around it; empty when the column is not there.
 func (r row) text(name string) string {
-	i, has := r.t.at[name]
-	if !has {
+	c := r.cell(name)
+	s := strings.TrimSpace(c.text)
+	if c.date {
+		r.fail(name, "was made a date by the spreadsheet; format the column as text and enter it again")
 		return ""
 	}
-	s := strings.TrimSpace(r.fields[i])
 	if strings.IndexFunc(s, unicode.IsControl) >= 0 {
 		r.fail(name, "%q has a control character or a line break", s)
 	}
@@ -229,6 +293,38 @@ func (r row) truth(name string, empty bool) bool {
 		r.fail(name, "%q; want true or false, 是 or 否", s)
 		return empty
 	}
+}
+
+// office is the time zone of dates without one: the office's.
+var office = time.FixedZone("UTC+8", 8*3600)
+
+// time is a field's date or time; zero when it is empty.
+func (r row) time(name string) time.Time {
+	c := r.cell(name)
+	s := strings.TrimSpace(c.text)
+	if s == "" {
+		return time.Time{}
+	}
+	at, err := time.Time{}, error(nil)
+	switch serial, isNumber := strconv.ParseFloat(s, 64); {
+	case c.number && isNumber == nil && r.t.date != nil:
+		if at, err = r.t.date(serial); err == nil { // the clock on the wall, to the second
+			at = at.Round(time.Second)
+			at = time.Date(at.Year(), at.Month(), at.Day(), at.Hour(), at.Minute(), at.Second(), 0, office)
+		}
+	default:
+		err = errors.New("no layout fits")
+		for _, layout := range []string{time.RFC3339Nano, "2006-01-02", "2006/1/2", "2006-1-2", "2006年1月2日", "2006-01-02 15:04", "2006-01-02 15:04:05", "2006/1/2 15:04", "2006/1/2 15:04:05"} {
+			if at, err = time.ParseInLocation(layout, s, office); err == nil {
+				break
+			}
+		}
+	}
+	if err != nil || at.Year() < 2000 || at.Year() > 2200 {
+		r.fail(name, "%q is no date; want one like 2026-03-14 or 2026-03-14T08:30:00+08:00", s)
+		return time.Time{}
+	}
+	return at.UTC().Truncate(time.Millisecond)
 }
 
 // place is a row's lat and lon; has is false when both are empty.
