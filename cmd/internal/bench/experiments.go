@@ -132,7 +132,7 @@ func experiments() []experiment {
 		{
 			name: "fleet", title: "connected devices that report now and then, and all of them coming back at once",
 			about: func(s settings) string {
-				return fmt.Sprintf("%d devices, each with its connection and a reading every %s, for %s. Then the storm (%s): every device comes back at once with another reading.", s.deviceCount(20_000), s.every, s.length(90*time.Second), s.storm)
+				return fmt.Sprintf("%d devices, each with its connection and a reading every %s, for %s. Then the storm (%s): every device comes back at once with another reading.", s.fleetSize(), s.every, s.length(90*time.Second), s.storm)
 			},
 			sides: []string{"embedded", "telegraf"},
 			table: []column{
@@ -158,7 +158,7 @@ func experiments() []experiment {
 		{
 			name: "storm", title: "the storm of fleet alone", within: true,
 			about: func(s settings) string {
-				return fmt.Sprintf("%d connected devices; the storm (%s): every device comes back at once with a reading.", s.deviceCount(20_000), s.storm)
+				return fmt.Sprintf("%d connected devices; the storm (%s): every device comes back at once with a reading.", s.fleetSize(), s.storm)
 			},
 			sides: []string{"embedded", "telegraf"},
 			table: []column{
@@ -193,6 +193,9 @@ func (s *settings) length(own time.Duration) time.Duration {
 	}
 	return own
 }
+
+// fleetSize is as many devices as one process can serve.
+func (s *settings) fleetSize() int { return min(s.deviceCount(20_000), s.files-ownFiles) }
 
 // million gives the figures of CPU per million of n readings.
 func (v values) million(u used, n int) {

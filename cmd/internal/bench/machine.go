@@ -106,7 +106,7 @@ func raiseFiles() (int, error) {
 // connections.
 const (
 	wantFiles = 25_000
-	ownFiles  = 200
+	ownFiles  = 600
 )
 
 // machine describes where the figures come from.

@@ -145,7 +145,7 @@ func storm(ctx context.Context, s settings, sd side) (values, error) {
 
 // gather connects the fleet, lets it report when that is wanted, and storms.
 func gather(ctx context.Context, s settings, sd side, report bool) (values, error) {
-	devices := min(s.deviceCount(20_000), s.files-ownFiles)
+	devices := s.fleetSize()
 	w, err := newWorld(ctx, s, sd, devices+1)
 	defer w.close()
 	if err != nil {
