@@ -38,7 +38,11 @@ type Options struct {
 	TLS      *tls.Config
 	Group    string   // shared subscription group ($share/GROUP/…); empty: none
 	Filters  []string // default contract.Uplinks
-	Log      *zap.Logger
+	// BestEffort accepts that the broker grants only QoS 0, where what comes
+	// while nobody is connected is lost; Warnings says so. Otherwise that is an
+	// error.
+	BestEffort bool
+	Log        *zap.Logger
 }
 
 // Source reads an external broker. It implements ingest.Source.
@@ -236,6 +240,10 @@ func (r *run) trySubscribe(c paho.Client) error {
 		for filter, code := range st.Result() {
 			if code == 0x80 {
 				return fmt.Errorf("subscribing: the broker refused %q: check what the account may read", filter)
+			}
+			if code == 0 && r.o.BestEffort {
+				r.watch.unsafe()
+				continue
 			}
 			if code == 0 {
 				return fmt.Errorf("subscribing: the broker granted only QoS 0 for %q: readings could be lost", filter)

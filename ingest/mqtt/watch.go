@@ -42,7 +42,15 @@ type watch struct {
 	newest time.Time         // the last of them
 	before uint64            // dropped before the first value
 	advice string
-	limit  int // the in-flight window seen; 0: none
+	limit  int  // the in-flight window seen; 0: none
+	qos0   bool // the broker grants no more
+}
+
+// unsafe notes that the broker granted only QoS 0.
+func (w *watch) unsafe() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.qos0 = true
 }
 
 // counter takes one value that the broker published.
@@ -115,6 +123,9 @@ func (w *watch) warnings() []string {
 	}
 	if w.limit > 0 {
 		out = append(out, fmt.Sprintf("the MQTT broker sends at most %d messages unacknowledged, which slows a backlog down: raise max_inflight_messages (0: no limit)", w.limit))
+	}
+	if w.qos0 {
+		out = append(out, "the MQTT broker grants QoS 0 only: what comes while nobody is connected is lost")
 	}
 	return out
 }

@@ -14,7 +14,25 @@ import (
 type health struct {
 	mu     sync.Mutex
 	parts  []part
-	latest map[string]string // reason by name; empty: ready
+	latest map[string]answer // by name
+}
+
+// A note is said of a part that works: something a person should know.
+type note string
+
+func (n note) Error() string { return string(n) }
+
+// noted makes a note of an error that keeps nothing from working.
+func noted(err error) error {
+	if err == nil {
+		return nil
+	}
+	return note(err.Error())
+}
+
+type answer struct {
+	ok     bool
+	reason string
 }
 
 type part struct {
@@ -45,23 +63,25 @@ func (h *health) refresh(ctx context.Context) {
 	h.mu.Lock()
 	parts := slices.Clone(h.parts)
 	h.mu.Unlock()
-	reasons := make([]string, len(parts))
+	answers := make([]answer, len(parts))
 	var wg sync.WaitGroup
 	for i, p := range parts {
 		wg.Go(func() {
 			ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 			defer cancel()
+			answers[i] = answer{ok: true}
 			if err := p.ask(ctx); err != nil {
-				reasons[i] = err.Error()
+				_, works := err.(note) //nolint:errorlint // a note that is wrapped in an error is an error
+				answers[i] = answer{works, err.Error()}
 			}
 		})
 	}
 	wg.Wait()
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.latest = make(map[string]string, len(parts))
+	h.latest = make(map[string]answer, len(parts))
 	for i, p := range parts {
-		h.latest[p.name] = reasons[i]
+		h.latest[p.name] = answers[i]
 	}
 }
 
@@ -77,11 +97,11 @@ func (h *health) checks(ctx context.Context) []api.Check {
 	defer h.mu.Unlock()
 	out := make([]api.Check, 0, len(h.parts))
 	for _, p := range h.parts {
-		reason, known := h.latest[p.name]
+		a, known := h.latest[p.name]
 		if !known {
-			reason = "not asked yet"
+			a.reason = "not asked yet"
 		}
-		out = append(out, api.Check{Name: p.name, OK: reason == "", Reason: reason})
+		out = append(out, api.Check{Name: p.name, OK: a.ok, Reason: a.reason})
 	}
 	return out
 }

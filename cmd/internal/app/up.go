@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -24,13 +25,10 @@ import (
 	"firewatch/api"
 	"firewatch/api/console"
 	"firewatch/cmd/internal/config"
-	"firewatch/ingest"
 	"firewatch/ingest/broker"
 	"firewatch/ingest/fleet"
 	"firewatch/ingest/influx"
 	"firewatch/ingest/journal"
-	"firewatch/ingest/mqtt"
-	"firewatch/ingest/quarantine"
 )
 
 // Addresses are where a running system is reached; empty for what this process
@@ -199,7 +197,7 @@ func (s *system) openJournal(context.Context) error {
 		readers = append(readers, alertsReader)
 	}
 	j, err := journal.Open(journal.Options{
-		Dir: filepath.Join(s.Data, "journal"), MaxBytes: s.JournalMaxBytes, Readers: readers, Owed: []string{influxReader},
+		Dir: filepath.Join(s.Data, "journal"), MaxBytes: s.JournalMaxBytes, MaxAge: s.JournalMaxAge, Readers: readers, Owed: []string{influxReader},
 		Log: s.log, Metrics: s.metrics,
 	})
 	if errors.Is(err, journal.ErrOwed) {
@@ -209,7 +207,7 @@ func (s *system) openJournal(context.Context) error {
 		return fmt.Errorf("journal: %w", err)
 	}
 	s.stack.Close("journal", j.Close)
-	s.health.add("journal", func(context.Context) error { return errors.Join(j.Ready(), j.Health()) })
+	s.health.add("journal", func(context.Context) error { return cmp.Or(j.Ready(), noted(j.Health())) })
 	s.journal = j
 	return nil
 }
@@ -312,54 +310,6 @@ func (s *system) loadRules() (alerts.RuleSet, error) {
 		return alerts.RuleSet{}, fmt.Errorf("rules: %s: %w", name, err)
 	}
 	return rules, nil
-}
-
-func (s *system) startIngest(ctx context.Context) error {
-	q, err := quarantine.Open(quarantine.Options{Dir: filepath.Join(s.Data, "quarantine"), Log: s.log, Metrics: s.metrics})
-	if err != nil {
-		return fmt.Errorf("quarantine: %w", err)
-	}
-	s.stack.Close("quarantine", q.Close)
-	s.health.add("quarantine", func(context.Context) error { return q.Ready() })
-
-	o := ingest.Options{}
-	o.Intake, err = ingest.NewIntake(ingest.IntakeOptions{Journal: s.journal, Quarantine: q, Log: s.log.Named("intake"), Metrics: s.metrics})
-	if err != nil {
-		return fmt.Errorf("intake: %w", err)
-	}
-	s.health.add("intake", func(context.Context) error { return o.Intake.Ready() })
-	if s.Has(config.Ingest) {
-		o.Drain, err = ingest.NewDrain(ingest.DrainOptions{
-			Journal: s.journal, Reader: influxReader, Sink: s.influx, Quarantine: q, QuarantineLog: s.influx, CountsEvery: 5 * time.Second,
-			Log: s.log.Named("drain"), Metrics: s.metrics,
-		})
-		if err != nil {
-			return fmt.Errorf("drain: %w", err)
-		}
-		s.health.add("drain", func(context.Context) error { return o.Drain.Ready() })
-	}
-	if s.broker != nil {
-		o.Sources = append(o.Sources, s.broker)
-	} else {
-		url, username, password, conf, err := s.client("ingest")
-		if err != nil {
-			return err
-		}
-		source, err := mqtt.New(mqtt.Options{
-			URL: url, Username: username, Password: password, TLS: conf, ClientID: s.clientID(), Group: s.MQTTGroup, Log: s.log.Named("mqtt"),
-		})
-		if err != nil {
-			return fmt.Errorf("mqtt: %w", err)
-		}
-		s.health.add("mqtt", func(context.Context) error { return source.Ready() })
-		o.Sources = append(o.Sources, source)
-	}
-	role, err := ingest.New(o)
-	if err != nil {
-		return fmt.Errorf("ingest: %w", err)
-	}
-	s.stack.Go("ingest", role.Run)
-	return nil
 }
 
 func (s *system) startAPI(ctx context.Context) error {
