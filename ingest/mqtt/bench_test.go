@@ -1,3 +1,5 @@
+//go:build unix
+
 package mqtt_test
 
 import (
@@ -7,6 +9,8 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
+	"strconv"
 	"sync"
 	"syscall"
 	"testing"
@@ -20,21 +24,24 @@ import (
 	"firewatch/ingest/mqtt"
 )
 
+// sources are the Source, and what it would be on paho alone.
+var sources = map[string]func(context.Context, string, ingest.Acceptor) error{
+	"paho": pahoOnly,
+	"wire": func(ctx context.Context, url string, to ingest.Acceptor) error {
+		s, err := mqtt.New(mqtt.Options{URL: url, ClientID: "bench", Log: zap.NewNop()})
+		if err != nil {
+			return err
+		}
+		return s.Run(ctx, to)
+	},
+}
+
 // BenchmarkDrain drains a backlog from a real mosquitto, with the Source and
 // with what it would be on paho alone, and reports the CPU of this process:
 //
 //	go test -run '^$' -bench Drain -benchtime 200000x ./ingest/mqtt
 func BenchmarkDrain(b *testing.B) {
-	for name, run := range map[string]func(context.Context, string, ingest.Acceptor) error{
-		"paho": pahoOnly,
-		"wire": func(ctx context.Context, url string, to ingest.Acceptor) error {
-			s, err := mqtt.New(mqtt.Options{URL: url, ClientID: "bench", Log: zap.NewNop()})
-			if err != nil {
-				return err
-			}
-			return s.Run(ctx, to)
-		},
-	} {
+	for name, run := range sources {
 		b.Run(name, func(b *testing.B) {
 			m := ingesttest.StartMosquitto(b)
 			session(b, m, run)
@@ -131,7 +138,7 @@ func cpu(b *testing.B) time.Duration {
 // fill publishes n messages of the usual size and waits for their PUBACKs.
 func fill(b *testing.B, addr string, n int) {
 	b.Helper()
-	c, err := net.Dial("tcp", addr) //nolint:noctx // loopback
+	c, err := net.Dial("tcp", addr)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -186,4 +193,51 @@ func pahoOnly(ctx context.Context, url string, to ingest.Acceptor) error {
 	outstanding.Drain(5 * time.Second)
 	c.Disconnect(250)
 	return nil
+}
+
+// BenchmarkLatency publishes 2,000 messages a second and reports how long they
+// take through the broker to the intake:
+//
+//	go test -run '^$' -bench Latency -benchtime 20000x ./ingest/mqtt
+func BenchmarkLatency(b *testing.B) {
+	for name, run := range sources {
+		b.Run(name, func(b *testing.B) {
+			m := ingesttest.StartMosquitto(b)
+			session(b, m, run)
+			ctx, cancel := context.WithCancel(b.Context())
+			took := make([]time.Duration, 0, b.N)
+			done := make(chan error, 1)
+			go func() {
+				done <- run(ctx, m.URL(), acceptFunc(func(_ context.Context, m ingest.Message) error {
+					if at, err := strconv.ParseInt(string(m.Payload), 10, 64); err == nil {
+						took = append(took, time.Since(time.Unix(0, at)))
+						if len(took) == b.N {
+							cancel()
+						}
+					}
+					m.Ack()
+					return nil
+				}))
+			}()
+			c := paho.NewClient(paho.NewClientOptions().AddBroker(m.URL()).SetClientID("sender"))
+			if t := c.Connect(); t.Wait() && t.Error() != nil {
+				b.Fatal(t.Error())
+			}
+			tick := time.NewTicker(time.Millisecond)
+			b.ResetTimer()
+			for sent := 0; sent < b.N; sent += 2 {
+				<-tick.C
+				for range min(2, b.N-sent) {
+					c.Publish("fw/v1/trackers/a/positions", 1, false, strconv.AppendInt(nil, time.Now().UnixNano(), 10))
+				}
+			}
+			if err := <-done; err != nil {
+				b.Fatal(err)
+			}
+			c.Disconnect(100)
+			slices.Sort(took)
+			b.ReportMetric(float64(took[len(took)/2].Microseconds())/1000, "p50-ms")
+			b.ReportMetric(float64(took[len(took)*99/100].Microseconds())/1000, "p99-ms")
+		})
+	}
 }

@@ -209,6 +209,7 @@ func (a acceptor) Put(_ context.Context, m ingest.Message) error { a <- m; retur
 
 // commits acknowledges in batches, after the time of an fsync.
 func commits(t *testing.T, to *tally) ingest.Acceptor {
+	t.Helper()
 	a := make(acceptor, 1<<16)
 	ctx := t.Context()
 	go func() {

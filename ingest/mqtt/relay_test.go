@@ -18,7 +18,7 @@ type relay struct {
 
 func startRelay(t *testing.T, to string) *relay {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // loopback
+	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -42,7 +42,7 @@ func startRelay(t *testing.T, to string) *relay {
 }
 
 func (r *relay) serve(c net.Conn) {
-	b, err := net.Dial("tcp", r.to) //nolint:noctx // loopback
+	b, err := net.Dial("tcp", r.to)
 	if err != nil {
 		_ = c.Close()
 		return

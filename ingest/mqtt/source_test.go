@@ -29,7 +29,9 @@ func publisher(t *testing.T, url string) func(t *testing.T, topic string, payloa
 	c := paho.NewClient(paho.NewClientOptions().AddBroker(url).SetClientID("publisher").SetCleanSession(false).
 		SetConnectRetry(true).SetConnectRetryInterval(50 * time.Millisecond).SetMaxReconnectInterval(100 * time.Millisecond))
 	t.Cleanup(func() { c.Disconnect(0) })
-	c.Connect().Wait() // paho has a race with what is published before
+	if !c.Connect().WaitTimeout(30 * time.Second) { // paho has a race with what is published before
+		t.Fatal("the publisher does not connect")
+	}
 	return func(_ *testing.T, topic string, payload []byte) <-chan struct{} {
 		return c.Publish(topic, 1, false, payload).Done()
 	}

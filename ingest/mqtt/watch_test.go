@@ -11,7 +11,7 @@ import (
 // unacknowledged (0: no limit), and are acknowledged together every commit.
 func drive(limit int, gap, commit time.Duration, jitter bool) *watch {
 	var w watch
-	rnd := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // the same in each test
+	rnd := rand.New(rand.NewPCG(1, 2))
 	now := time.Unix(0, 0)
 	win := w.connected(now)
 	next, flush, open := now.Add(gap), now.Add(commit), 0

@@ -9,11 +9,12 @@ import (
 )
 
 const (
-	minBuffer = 2 << 10 // bytes; what a connection that says little keeps
-	// calm is how many reads in a row must leave three quarters of a grown buffer
-	// empty before it shrinks.
-	calm = 16
+	minBuffer = 2 << 10  // bytes; what a connection keeps that says little
+	bigBuffer = 64 << 10 // bytes; what it has while reads fill that
 )
+
+// buffers lends the big ones.
+var buffers = sync.Pool{New: func() any { return new([bigBuffer]byte) }}
 
 // Options configures a Conn. Publish is required.
 type Options struct {
@@ -62,12 +63,14 @@ type Conn struct {
 
 	// Of the goroutine that reads.
 	buf     []byte
+	own     []byte // the small buffer
+	lent    *[bigBuffer]byte
 	r, w    int  // buf[r:w] is read and not yet passed on
+	dry     bool // the last read took all that there was
 	pass    int  // bytes of the packet at r that are the library's
 	raw     bool // framing is lost: everything is the library's
 	version byte
 	topic   string // the last one: a device's are the same for long
-	small   int    // reads in a row that left the buffer nearly empty
 	taken   bool   // something since the deadlines were last set
 	fail    error
 	pace    *pace // nil: none
@@ -118,7 +121,7 @@ func (c *Conn) Read(p []byte) (int, error) {
 			c.pass -= n
 			return n, nil
 		}
-		need := minBuffer / 2 // room that is worth a read
+		need := 1
 		if c.pass == 0 && !c.raw {
 			var more bool
 			if need, more = c.next(); !more {
@@ -206,45 +209,52 @@ func (c *Conn) fill(need int) error {
 	} else {
 		n, err = c.Conn.Read(c.buf[c.w:])
 	}
-	space := len(c.buf) - c.w
+	c.dry = n < len(c.buf)-c.w
 	c.w += n
-	switch {
-	case n == space && len(c.buf) < c.o.MaxBuffer:
-		c.small = 0
-		c.resize(min(2*len(c.buf), c.o.MaxBuffer))
-	case n < len(c.buf)/4 && len(c.buf) > minBuffer:
-		c.small++
-	default:
-		c.small = 0
-	}
 	if n > 0 {
 		return nil // an error comes again
 	}
 	return err
 }
 
-// room moves what is left to the front and sees to it that need bytes fit.
+// room moves what is left to the front and sees to it that need bytes fit, which
+// are more than are left. The buffer grows when a read has filled it, and is
+// given back as soon as one has not: with many connections, few are in the
+// middle of something.
 func (c *Conn) room(need int) {
 	switch {
-	case c.r == c.w && c.small >= calm:
-		c.r, c.w, c.small = 0, 0, 0
-		c.buf = make([]byte, max(minBuffer, len(c.buf)/2, need))
-	case c.r == c.w:
-		c.r, c.w = 0, 0
-	case len(c.buf)-c.r < need || c.w == len(c.buf):
+	case c.buf == nil || c.dry && len(c.buf) > minBuffer && need <= len(c.buf)/2:
+		c.move(need)
+	case !c.dry && len(c.buf) < c.o.MaxBuffer:
+		c.move(max(need, c.o.MaxBuffer))
+	case len(c.buf) < need:
+		c.move(need)
+	case c.r > 0:
 		c.w = copy(c.buf, c.buf[c.r:c.w])
 		c.r = 0
 	}
-	if len(c.buf) < need || len(c.buf) == c.w {
-		c.resize(max(need, min(c.o.MaxBuffer, max(minBuffer, 2*len(c.buf)))))
-	}
 }
 
-func (c *Conn) resize(size int) {
-	b := make([]byte, size)
-	c.w = copy(b, c.buf[c.r:c.w])
-	c.r = 0
-	c.buf = b
+// move takes a buffer of at least size bytes, and gives the former one back.
+func (c *Conn) move(size int) {
+	former, lent := c.buf[c.r:c.w], c.lent
+	c.lent = nil
+	switch {
+	case size <= minBuffer:
+		if c.own == nil {
+			c.own = make([]byte, minBuffer)
+		}
+		c.buf = c.own
+	case size > bigBuffer/2 && size <= bigBuffer && lent == nil:
+		c.lent = buffers.Get().(*[bigBuffer]byte)
+		c.buf = c.lent[:]
+	default:
+		c.buf = make([]byte, size)
+	}
+	c.r, c.w = 0, copy(c.buf, former)
+	if lent != nil {
+		buffers.Put(lent)
+	}
 }
 
 // Version is that of the session, or 0 while no CONNECT has been read. It is for

@@ -106,11 +106,11 @@ func (*script) SetDeadline(time.Time) error      { return nil }
 func (*script) SetReadDeadline(time.Time) error  { return nil }
 func (*script) SetWriteDeadline(time.Time) error { return nil }
 
-func wrap(t testing.TB, c net.Conn, o wire.Options) *wire.Conn {
-	t.Helper()
+func wrap(tb testing.TB, c net.Conn, o wire.Options) *wire.Conn {
+	tb.Helper()
 	conn, err := wire.New(c, o)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return conn
 }
@@ -441,5 +441,24 @@ func TestOptionsNameWhatIsWrong(t *testing.T) {
 	}
 	if _, err := wire.New(nil, wire.Options{Publish: ok}); err == nil {
 		t.Error("no error without a connection")
+	}
+}
+
+func TestOneAllocationPerMessageOfADevice(t *testing.T) {
+	const n = 1000
+	in := bytes.Repeat(publish(4, 1, 7, "fw/v1/trackers/a/positions", strings.Repeat("x", 150)), n)
+	s := &script{}
+	got := 0
+	c := wrap(t, s, wire.Options{Version: 4, Publish: func(wire.Publish) (bool, error) {
+		got++
+		return true, nil
+	}})
+	b := make([]byte, 1)
+	allocs := testing.AllocsPerRun(5, func() {
+		s.pieces = [][]byte{in}
+		_, _ = c.Read(b)
+	})
+	if got < n || allocs > n*1.1 {
+		t.Errorf("%.0f allocations for %d messages", allocs, n)
 	}
 }

@@ -15,9 +15,12 @@ const (
 	// maxLow is the most that is waited for, in bytes. Loopback and Ethernet have
 	// it in well under the ceiling when the peer has it.
 	maxLow = 16 << 10
-	// hurried is how many reads in a row must come within the ceiling before
-	// pacing begins.
-	hurried = 4
+	// Pacing begins when so many reads in a row came that close to each other:
+	// slower ones cost little as they are, and are better not held back. It ends
+	// when less than few bytes came within the ceiling.
+	hurried = 8
+	near    = 250 * time.Microsecond
+	few     = 1 << 10
 )
 
 // pace reads a TCP connection with fewer and larger reads. Go's poller wakes a
@@ -30,7 +33,7 @@ type pace struct {
 	raw   syscall.RawConn
 	low   int // what is waited for; 0: nothing, the connection is quiet
 	set   int // what the kernel knows
-	quick int // reads in a row that came within the ceiling
+	quick int // reads in a row that came close to each other
 	last  time.Time
 	dry   bool // the last read took all that there was
 }
@@ -51,60 +54,62 @@ func newPace(c net.Conn) *pace {
 // read is c.Conn.Read into the rest of c.buf, paced.
 func (p *pace) read(c *Conn) (int, error) {
 	if p.low == 0 {
-		n, err := c.Conn.Read(c.buf[c.w:])
-		p.heed(n, n < len(c.buf)-c.w, time.Now())
-		return n, err
+		return p.plain(c)
 	}
 	p.tell(p.low)
-	for {
-		until := time.Now().Add(ceiling)
-		by, err := c.limit(until)
-		if err != nil {
+	by, err := c.limit(time.Now().Add(ceiling))
+	if err != nil {
+		return 0, err
+	}
+	n, err := p.wait(c.buf[c.w:])
+	now := time.Now()
+	reached := errors.Is(err, os.ErrDeadlineExceeded)
+	if reached {
+		n, err = p.take(c.buf[c.w:])
+	}
+	switch {
+	case errors.Is(err, syscall.EAGAIN): // nothing came
+		if err := p.quiet(c); err != nil {
 			return 0, err
 		}
-		n, err := p.wait(c.buf[c.w:])
-		now := time.Now()
-		reached := errors.Is(err, os.ErrDeadlineExceeded)
-		if reached {
-			if n, err = p.take(c.buf[c.w:]); errors.Is(err, syscall.EAGAIN) {
-				n, err = 0, nil
-			}
+		if !by.IsZero() && !now.Before(by) {
+			return 0, os.ErrDeadlineExceeded
 		}
-		if err == nil && n == 0 { // nothing came: quiet again
-			p.low, p.quick = 0, 0
-			p.tell(1)
-			if _, err := c.limit(time.Time{}); err != nil {
-				return 0, err
-			}
-			if !by.IsZero() && !now.Before(by) {
-				return 0, os.ErrDeadlineExceeded
-			}
-			n, err := c.Conn.Read(c.buf[c.w:])
-			p.heed(n, n < len(c.buf)-c.w, time.Now())
-			return n, err
-		}
-		switch {
-		case reached:
-			p.low = max(1, n/2)
-		case now.Sub(p.last) < ceiling/4:
-			p.low = min(maxLow, 2*p.low)
-		}
-		p.last, p.dry = now, n < len(c.buf)-c.w
+		return p.plain(c)
+	case err != nil:
 		return n, err
+	case reached && n < few:
+		err = p.quiet(c)
+	case reached:
+		p.low = n / 2
+	case now.Sub(p.last) < ceiling/4:
+		p.low = min(maxLow, 2*p.low)
 	}
+	p.last, p.dry = now, n < len(c.buf)-c.w
+	return n, err
 }
 
-// heed watches the reads of a quiet connection.
-func (p *pace) heed(n int, dry bool, now time.Time) {
-	if now.Sub(p.last) < ceiling {
-		p.quick++
-	} else {
+// plain reads without pacing, and looks out for when to begin.
+func (p *pace) plain(c *Conn) (int, error) {
+	n, err := c.Conn.Read(c.buf[c.w:])
+	now := time.Now()
+	p.quick++
+	if now.Sub(p.last) >= near {
 		p.quick = 0
 	}
-	p.last, p.dry = now, dry
-	if p.quick >= hurried {
-		p.low = min(maxLow, max(1, 2*n))
+	p.last, p.dry = now, n < len(c.buf)-c.w
+	if p.quick >= hurried && n > 0 {
+		p.low = min(maxLow, 2*n)
 	}
+	return n, err
+}
+
+// quiet ends the pacing.
+func (p *pace) quiet(c *Conn) error {
+	p.low, p.quick = 0, 0
+	p.tell(1)
+	_, err := c.limit(time.Time{})
+	return err
 }
 
 // tell sets the kernel's mark. Where that is not allowed, Read is only not

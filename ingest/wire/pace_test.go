@@ -13,20 +13,20 @@ import (
 )
 
 // tcp is a connected pair over loopback.
-func tcp(t testing.TB) (here, there net.Conn) {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // loopback
+func tcp(tb testing.TB) (here, there net.Conn) {
+	tb.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	defer l.Close()
-	if here, err = net.Dial("tcp", l.Addr().String()); err != nil { //nolint:noctx // loopback
-		t.Fatal(err)
+	if here, err = net.Dial("tcp", l.Addr().String()); err != nil {
+		tb.Fatal(err)
 	}
 	if there, err = l.Accept(); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	t.Cleanup(func() { _ = here.Close(); _ = there.Close() })
+	tb.Cleanup(func() { _ = here.Close(); _ = there.Close() })
 	return here, there
 }
 
@@ -48,7 +48,7 @@ func TestPacedConnectionDeliversAllAndTheLast(t *testing.T) {
 		_, err := c.Read(make([]byte, 1))
 		ended <- err
 	}()
-	rnd := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // the same in each test
+	rnd := rand.New(rand.NewPCG(1, 2))
 	sent := 0
 	for round := range 40 {
 		n, pause := rnd.IntN(2000), time.Duration(rnd.IntN(3))*time.Millisecond
@@ -84,7 +84,7 @@ func TestPacedConnectionKeepsDeadlines(t *testing.T) {
 	here, there := tcp(t)
 	c := wrap(t, here, wire.Options{Version: 4, Pace: true, Publish: func(wire.Publish) (bool, error) { return true, nil }})
 	busy := func() {
-		for range 100 {
+		for range 2000 {
 			_, _ = there.Write(publish(4, 0, 0, "a", "payload"))
 		}
 		_, _ = there.Write(ping)

@@ -7,6 +7,7 @@
 package wire
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"unicode/utf8"
@@ -150,7 +151,7 @@ func connectVersion(b []byte, head, total int) (version byte, ok bool) {
 // appendPuback appends a PUBACK packet: the same bytes in all versions, since
 // MQTT 5 leaves out the reason "success".
 func appendPuback(b []byte, id uint16) []byte {
-	return append(b, typePuback<<4, 2, byte(id>>8), byte(id))
+	return binary.BigEndian.AppendUint16(append(b, typePuback<<4, 2), id)
 }
 
 // frames follows the packets of a stream without keeping them.
