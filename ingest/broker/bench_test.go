@@ -118,6 +118,7 @@ func TestBenchmarkPublisher(t *testing.T) {
 }
 
 func publishMany(t *testing.T, addr, username string, n int) {
+	t.Helper()
 	c, err := tryDial(addr, username, username)
 	if err != nil {
 		t.Error(err)

@@ -169,7 +169,7 @@ func newServer(o *Options) *mqtt.Server {
 	// Of our own roles; sessions have limits of their own.
 	capabilities.MaximumInflight = 65_535
 	// mochi makes a queue of this size for every client, of 8 bytes a place. Only
-	// our own roles hear through it.
+	// our own roles hear through it, mostly $SYS.
 	capabilities.MaximumClientWritesPending = 64
 	capabilities.MaximumSessionExpiryInterval = 24 * 3600
 	// Retained state stays until it is replaced or, by MQTT 5, expires.

@@ -116,14 +116,14 @@ func (c taker) next(t *testing.T) ingest.Message {
 	}
 }
 
-func start(t testing.TB) (addr string, got taker) {
-	t.Helper()
-	return startWith(t, broker.Options{})
+func start(tb testing.TB) (addr string, got taker) {
+	tb.Helper()
+	return startWith(tb, broker.Options{})
 }
 
-func startWith(t testing.TB, o broker.Options) (addr string, got taker) {
-	t.Helper()
-	o.Log = zaptest.NewLogger(t)
+func startWith(tb testing.TB, o broker.Options) (addr string, got taker) {
+	tb.Helper()
+	o.Log = zaptest.NewLogger(tb)
 	if o.Addr == "" {
 		o.Addr = "127.0.0.1:0"
 	}
@@ -132,16 +132,16 @@ func startWith(t testing.TB, o broker.Options) (addr string, got taker) {
 	}
 	b, err := broker.New(o)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	got = make(taker, 1000)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- b.Run(ctx, got) }()
-	t.Cleanup(func() {
+	tb.Cleanup(func() {
 		cancel()
 		if err := <-done; err != nil {
-			t.Error(err)
+			tb.Error(err)
 		}
 	})
 	return b.Addr(), got

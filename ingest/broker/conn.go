@@ -27,6 +27,9 @@ const (
 	heardTime  = 5 * time.Second
 	// A device uses a handful of topics.
 	knownTopics = 8
+	// farewell is how long a client is told why it is disconnected, if it does not
+	// read.
+	farewell = time.Second
 )
 
 var (
@@ -56,13 +59,16 @@ type conn struct {
 	topics    map[string]topic
 	heard     int  // bytes that were not SOS meanwhile
 	turn      bool // this connection has the user's turn
+	counted   bool // among those connected
+	keepAlive time.Duration
+	first     [32]byte // what has come of mochi's next packet
+	ready     int      // bytes of first
 
-	session     *session
-	present     bool          // the session went on
-	expiry      time.Duration // granted
-	asked       time.Duration // for the session, by the client
-	subscribing atomic.Bool
-	onlySOS     atomic.Bool // the username is kept out
+	session *session
+	present bool          // the session went on
+	expiry  time.Duration // granted
+	asked   time.Duration // for the session, by the client
+	onlySOS atomic.Bool   // the username is kept out
 
 	acks ingest.AckQueue // of packets that came through mochi
 
@@ -123,7 +129,7 @@ func (c *conn) end(why packets.Code) {
 		_ = c.Close()
 	case cl.Properties.ProtocolVersion == 5:
 		go func() {
-			_ = c.SetWriteDeadline(time.Now().Add(time.Second))
+			defer time.AfterFunc(farewell, func() { _ = c.Close() }).Stop()
 			_ = c.h.server.DisconnectClient(cl, why)
 			cl.Stop(why)
 		}()
@@ -190,6 +196,7 @@ func (c *conn) publish(p wire.Publish) (bool, error) {
 		return true, c.Err()
 	case refuse:
 		return true, c.unheard(size)
+	case cutOff, hear:
 	}
 	return true, errCut
 }

@@ -13,28 +13,27 @@ import (
 
 // a session of the meter: what a device sends, and what becomes of it.
 type metered struct {
-	t   *testing.T
 	f   Flood
 	m   meter
 	now time.Time
 }
 
-func newMetered(t *testing.T) *metered {
-	return &metered{t: t, f: Flood{}.withDefaults(), now: time.Unix(1_800_000_000, 0)}
+func newMetered() *metered {
+	return &metered{f: Flood{}.withDefaults(), now: time.Unix(1_800_000_000, 0)}
 }
 
-// push sends one message after another for so long, waiting as told, and returns
-// how many passed and how it ended.
-func (m *metered) push(d time.Duration, size int, sos bool) (passed int, last verdict) {
+// push sends one message of 100 bytes after another for so long, waiting as
+// told, and returns how many passed and how it ended.
+func (m *metered) push(d time.Duration) (passed int, last verdict) {
 	for end := m.now.Add(d); m.now.Before(end); {
-		v, wait, _ := m.m.message(&m.f, &m.f.Device, size, sos, m.now)
+		v, wait, _ := m.m.message(&m.f, &m.f.Device, 100, false, m.now)
 		switch v {
 		case pass:
 			passed++
 			m.now = m.now.Add(100 * time.Microsecond)
 		case slow:
 			m.now = m.now.Add(wait)
-		default:
+		case cutOff, refuse, hear:
 			return passed, v
 		}
 		last = v
@@ -53,7 +52,7 @@ func TestHonestBacklogsPassUntouched(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			m := newMetered(t)
+			m := newMetered()
 			for i := range tt.count {
 				if v, wait, _ := m.m.message(&m.f, &m.f.Device, tt.size, false, m.now); v != pass {
 					t.Fatalf("message %d: %v, wait %s", i, v, wait)
@@ -64,9 +63,9 @@ func TestHonestBacklogsPassUntouched(t *testing.T) {
 }
 
 func TestAFlooderIsSlowedThenCutThenBack(t *testing.T) {
-	m := newMetered(t)
+	m := newMetered()
 	begin := m.now
-	passed, last := m.push(time.Hour, 100, false)
+	passed, last := m.push(time.Hour)
 	if last != cutOff {
 		t.Fatalf("it ended with %v", last)
 	}
@@ -99,27 +98,28 @@ func TestAFlooderIsSlowedThenCutThenBack(t *testing.T) {
 }
 
 func TestEachCutKeepsOutLonger(t *testing.T) {
-	m := newMetered(t)
-	for _, want := range []time.Duration{1, 2, 4, 8, 15, 15} {
-		if _, v := m.push(time.Hour, 100, false); v != cutOff {
+	m := newMetered()
+	for _, minutes := range []int{1, 2, 4, 8, 15, 15} {
+		want := time.Duration(minutes) * time.Minute
+		if _, v := m.push(time.Hour); v != cutOff {
 			t.Fatalf("not cut: %v", v)
 		}
-		if out := m.m.until.Sub(m.now); out != want*time.Minute {
-			t.Errorf("kept out for %s, want %d min", out, want)
+		if out := m.m.until.Sub(m.now); out != want {
+			t.Errorf("kept out for %s, want %s", out, want)
 		}
 		m.now = m.m.until
 		m.m.login(&m.f, &m.f.Device, m.now)
 	}
 	m.now = m.now.Add(48 * time.Hour)
-	m.push(time.Hour, 100, false)
+	m.push(time.Hour)
 	if out := m.m.until.Sub(m.now); out != time.Minute {
 		t.Errorf("after two quiet days kept out for %s", out)
 	}
 }
 
 func TestSOSHasItsOwnBucket(t *testing.T) {
-	m := newMetered(t)
-	m.push(30*time.Second, 100, false)
+	m := newMetered()
+	m.push(30 * time.Second)
 	if m.m.now() != ingest.FloodSlowed {
 		t.Fatalf("state %v", m.m.now())
 	}
@@ -135,7 +135,7 @@ func TestSOSHasItsOwnBucket(t *testing.T) {
 }
 
 func TestALoopOfLoginsFloods(t *testing.T) {
-	m := newMetered(t)
+	m := newMetered()
 	for range m.f.Device.Burst / loginCost {
 		if v, _ := m.m.login(&m.f, &m.f.Device, m.now); v != pass {
 			t.Fatalf("%v", v)
@@ -147,9 +147,9 @@ func TestALoopOfLoginsFloods(t *testing.T) {
 }
 
 func TestSlowedEndsByItself(t *testing.T) {
-	m := newMetered(t)
-	m.push(time.Second, 100, false)
-	m.push(10*time.Second, 100, false)
+	m := newMetered()
+	m.push(time.Second)
+	m.push(10 * time.Second)
 	if change, _ := m.m.settle(&m.f, &m.f.Device, m.now.Add(time.Second)); change || m.m.now() != ingest.FloodSlowed {
 		t.Error("it is calm at once")
 	}

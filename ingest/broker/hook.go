@@ -3,7 +3,6 @@ package broker
 import (
 	"bytes"
 	"context"
-	"errors"
 	"sync/atomic"
 	"time"
 
@@ -41,9 +40,7 @@ func (h *hook) ID() string { return "firewatch" }
 
 func (h *hook) Provides(b byte) bool {
 	return bytes.IndexByte([]byte{
-		mqtt.OnConnectAuthenticate, mqtt.OnACLCheck, mqtt.OnPublish, mqtt.OnWill, mqtt.OnDisconnect,
-		mqtt.OnSessionEstablished, mqtt.OnPacketRead, mqtt.OnPacketEncode, mqtt.OnPacketProcessed,
-		mqtt.OnSubscribe, mqtt.OnSubscribed, mqtt.OnUnsubscribe, mqtt.OnRetainedExpired,
+		mqtt.OnACLCheck, mqtt.OnPublish, mqtt.OnPacketRead, mqtt.OnPacketEncode, mqtt.OnRetainedExpired,
 	}, b) >= 0
 }
 
@@ -75,17 +72,13 @@ func connOf(cl *mqtt.Client) *conn {
 	return c
 }
 
-// OnACLCheck lets each client speak and hear under its own id only. What a
-// session delivers is kept from mochi.
+// OnACLCheck lets each client speak and hear under its own id only.
 func (h *hook) OnACLCheck(cl *mqtt.Client, topic string, write bool) bool {
 	c := connOf(cl)
 	if c == nil || c.principal == nil {
 		return false
 	}
-	if !write && c.session != nil && ours(topic) && !c.subscribing.Load() {
-		return false
-	}
-	ok := false
+	var ok bool
 	if write {
 		ok = c.principal.MayPublish(topic)
 	} else {
@@ -149,21 +142,19 @@ func (h *hook) OnPublish(cl *mqtt.Client, pk packets.Packet) (packets.Packet, er
 	return pk, packets.ErrRejectPacket
 }
 
-// OnWill takes a last will over like any uplink. That firewatch itself stops is
+// will takes a last will over like any uplink. That firewatch itself stops is
 // no news about a device.
-func (h *hook) OnWill(_ *mqtt.Client, w mqtt.Will) (mqtt.Will, error) {
+func (h *hook) will(w *mqtt.Will) {
 	t, err := contract.ParseTopic(w.TopicName)
 	if err != nil || t.Orders || h.draining.Load() {
-		return mqtt.Will{}, nil //nolint:nilerr // a will that is no uplink is nobody's
+		return // a will that is no uplink is nobody's
 	}
-	m := ingest.Message{Topic: w.TopicName, Payload: w.Payload, Received: time.Now().UTC()}
+	m := ingest.Message{Topic: w.TopicName, Payload: w.Payload, Received: time.Now().UTC(), Ack: h.done}
 	h.outstanding.Take()
-	m.Ack = h.done
 	if err := h.to.Put(h.ctx, m); err != nil {
 		h.done()
 		h.log.Warn("a last will was not taken", zap.String("topic", w.TopicName), zap.Error(err))
 	}
-	return mqtt.Will{}, nil // mochi sends it nowhere
 }
 
 // OnPacketRead sees what wire leaves to mochi: it counts against the limits too,
@@ -175,10 +166,7 @@ func (h *hook) OnPacketRead(cl *mqtt.Client, pk packets.Packet) (packets.Packet,
 	}
 	switch pk.FixedHeader.Type {
 	case packets.Puback:
-		if c.session != nil {
-			h.sessions.acked(c.session, pk.PacketID)
-			return pk, nil // one for each of ours
-		}
+		return pk, nil // one for each of ours
 	case packets.Disconnect:
 		if p := &pk.Properties; c.session != nil && p.SessionExpiryIntervalFlag && c.asked > 0 {
 			h.sessions.setExpiry(c.session, seconds(p.SessionExpiryInterval))
@@ -215,66 +203,17 @@ func (h *hook) OnPacketRead(cl *mqtt.Client, pk packets.Packet) (packets.Packet,
 	}
 }
 
-// OnDisconnect tells why a connection has ended, when a person should know.
-func (h *hook) OnDisconnect(cl *mqtt.Client, err error, _ bool) {
-	if errors.Is(err, packets.ErrPacketTooLarge) {
-		h.metrics.tooLarge.Inc()
-		h.log.Warn("MQTT client disconnected: its message is larger than is read at all",
-			zap.String("username", clip(string(cl.Properties.Username))))
-	}
-}
-
-// OnPacketEncode tells the client in CONNACK what became of its session.
+// OnPacketEncode tells the client in CONNACK how long its session lives.
 func (h *hook) OnPacketEncode(cl *mqtt.Client, pk packets.Packet) packets.Packet {
 	if pk.FixedHeader.Type != packets.Connack || pk.ReasonCode >= packets.ErrUnspecifiedError.Code {
 		return pk
 	}
 	if c := connOf(cl); c != nil && c.principal != nil {
-		pk.SessionPresent = c.present && cl.Properties.ProtocolVersion >= 4
+		pk.SessionPresent = pk.SessionPresent && cl.Properties.ProtocolVersion >= 4
 		if cl.Properties.ProtocolVersion == 5 && c.asked != c.expiry {
 			pk.Properties.SessionExpiryInterval = uint32(c.expiry / time.Second) //nolint:gosec // at most 49 days
 			pk.Properties.SessionExpiryIntervalFlag = true
 		}
-	}
-	return pk
-}
-
-// OnSubscribe lowers what is asked for to what sessions deliver: at least once.
-func (h *hook) OnSubscribe(cl *mqtt.Client, pk packets.Packet) packets.Packet {
-	if c := connOf(cl); c != nil && c.session != nil {
-		for i := range pk.Filters {
-			if ours(pk.Filters[i].Filter) {
-				pk.Filters[i].Qos = min(pk.Filters[i].Qos, 1)
-			}
-		}
-		c.subscribing.Store(true)
-	}
-	return pk
-}
-
-// OnSubscribed notes what has been granted.
-func (h *hook) OnSubscribed(cl *mqtt.Client, pk packets.Packet, codes []byte) {
-	if c := connOf(cl); c != nil && c.session != nil {
-		c.subscribing.Store(false)
-		h.sessions.subscribe(c.session, pk.Filters, codes)
-	}
-}
-
-// OnPacketProcessed sends retained messages after the SUBACK.
-func (h *hook) OnPacketProcessed(cl *mqtt.Client, pk packets.Packet, _ error) {
-	if pk.FixedHeader.Type != packets.Subscribe {
-		return
-	}
-	if c := connOf(cl); c != nil && c.session != nil {
-		h.sessions.kicked(c.session)
-	}
-}
-
-// OnUnsubscribe is the client's own; that mochi unsubscribes one that has left is
-// told elsewhere.
-func (h *hook) OnUnsubscribe(cl *mqtt.Client, pk packets.Packet) packets.Packet {
-	if c := connOf(cl); c != nil && c.session != nil {
-		h.sessions.unsubscribe(c.session, pk.Filters)
 	}
 	return pk
 }

@@ -11,15 +11,17 @@ import (
 	"time"
 
 	"github.com/mochi-mqtt/server/v2/listeners"
+	"github.com/mochi-mqtt/server/v2/packets"
 	"go.uber.org/zap"
 
 	contract "firewatch/firmware-contracts"
 	"firewatch/ingest/wire"
 )
 
+const listenerID = "mqtt"
+
 // listener is a listeners.Listener that ends connections which do not log in,
-// and at Close all that are left: mochi closes only clients that have logged in,
-// and then waits for the others too.
+// and at Close all that are left.
 type listener struct {
 	net.Listener
 	h        *hook
@@ -37,7 +39,7 @@ type listener struct {
 func (l *listener) Init(*slog.Logger) error { return nil }
 
 // ID implements listeners.Listener.
-func (l *listener) ID() string { return "mqtt" }
+func (l *listener) ID() string { return listenerID }
 
 // Address implements listeners.Listener.
 func (l *listener) Address() string { return l.Addr().String() }
@@ -46,7 +48,7 @@ func (l *listener) Address() string { return l.Addr().String() }
 func (l *listener) Protocol() string { return "tcp" }
 
 // Serve implements listeners.Listener.
-func (l *listener) Serve(establish listeners.EstablishFn) {
+func (l *listener) Serve(listeners.EstablishFn) {
 	var told time.Time
 	for {
 		socket, err := l.Accept()
@@ -71,10 +73,9 @@ func (l *listener) Serve(establish listeners.EstablishFn) {
 		}
 		go func() {
 			defer l.forget(c)
-			// mochi replaces the deadline by that of the keep-alive once the client
-			// has sent its CONNECT.
+			// That of the keep-alive takes its place after the CONNECT.
 			if socket.SetReadDeadline(time.Now().Add(l.patience)) == nil {
-				_ = establish(l.ID(), c) // why a client left is told by the hook
+				l.h.serve(c)
 			}
 		}()
 	}
@@ -123,16 +124,16 @@ func (l *listener) forget(c *conn) {
 }
 
 // Close implements listeners.Listener. It returns when every connection has
-// ended.
-func (l *listener) Close(closeClients listeners.CloseFn) {
+// ended. mochi would end them one after the other, and wait for those that do
+// not read.
+func (l *listener) Close(listeners.CloseFn) {
 	l.mu.Lock()
 	l.closed = true
 	l.mu.Unlock()
 	_ = l.Listener.Close() // a second time is no harm
-	closeClients(l.ID())
 	l.mu.Lock()
 	for c := range l.conns {
-		_ = c.Close()
+		c.end(packets.ErrServerShuttingDown)
 	}
 	l.mu.Unlock()
 	l.served.Wait()
@@ -161,12 +162,12 @@ func (p *patient) Read(b []byte) (int, error) {
 	n, err := p.Conn.Read(b)
 	if n == 0 && p.used < graces && !p.over.Load() && errors.Is(err, os.ErrDeadlineExceeded) {
 		p.used++
-		if err := p.Conn.SetReadDeadline(time.Now().Add(grace)); err != nil {
+		if err := p.SetReadDeadline(time.Now().Add(grace)); err != nil {
 			return 0, err
 		}
 		n, err = p.Conn.Read(b)
 		if err == nil {
-			return n, p.Conn.SetReadDeadline(time.Now().Add(grace))
+			return n, p.SetReadDeadline(time.Now().Add(grace))
 		}
 	}
 	return n, err

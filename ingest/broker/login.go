@@ -16,12 +16,10 @@ const (
 	takeover = 5 * time.Second
 )
 
-// OnConnectAuthenticate checks the credential and scopes the client id by it:
-// nobody takes over another's session by using its client id. It returns when
-// the client's former connection has ended: mochi's own takeover, of one that
-// still runs, can leave the new client unknown (server.go, attachClient deletes
-// by id).
-func (h *hook) OnConnectAuthenticate(cl *mqtt.Client, pk packets.Packet) bool {
+// authenticate checks the credential and scopes the client id by it: nobody
+// takes over another's session by using its client id. It returns when the
+// client's former connection has ended, so that a session has one connection.
+func (h *hook) authenticate(cl *mqtt.Client, pk packets.Packet) bool {
 	c := connOf(cl)
 	username := string(pk.Connect.Username)
 	if c == nil || len(username) > maxUsername {
@@ -146,12 +144,8 @@ func (h *hook) meterLogin(c *conn, cl *mqtt.Client, p *ingest.Principal) bool {
 	return false
 }
 
-// OnSessionEstablished lets the session speak: mochi knows the client now.
-func (h *hook) OnSessionEstablished(cl *mqtt.Client, _ packets.Packet) {
-	c := connOf(cl)
-	if c == nil {
-		return
-	}
+// established lets the session speak: mochi knows the client now.
+func (h *hook) established(c *conn, cl *mqtt.Client) {
 	if c.session != nil {
 		h.sessions.attach(c.session, cl)
 	}
@@ -166,22 +160,6 @@ func (c *conn) endTurn() {
 		c.turn = false
 		c.user.turn <- struct{}{}
 	}
-}
-
-// leave is called when the goroutine that served the connection has ended.
-func (h *hook) leave(c *conn) {
-	if cl := c.client.Load(); cl != nil {
-		// A client whose CONNACK could not be written stays in mochi's list.
-		if known, ok := h.server.Clients.Get(cl.ID); ok && known == cl {
-			h.server.Clients.Delete(cl.ID)
-		}
-		if c.session != nil {
-			h.sessions.detach(c.session, cl)
-		}
-	}
-	c.endTurn()
-	h.users.leave(c)
-	close(c.left)
 }
 
 func seconds(n uint32) time.Duration { return time.Duration(n) * time.Second }

@@ -45,13 +45,12 @@ func (s *sessions) apply(rec record) {
 			ses = &session{id: rec.Session.ID, user: rec.User}
 			s.kept[rec.User] = ses
 		}
-		for filter := range ses.subs {
-			s.unindex(ses, filter)
-		}
-		ses.subs = map[string]packets.Subscription{}
+		s.unindexAll(ses)
 		for _, sub := range rec.Session.Subs {
-			ses.subs[sub.Filter] = sub
-			s.byTopic[sub.Filter] = append(s.byTopic[sub.Filter], ses)
+			if oneTopic(sub.Filter) && ses.on(sub.Filter) == nil {
+				ses.subs = append(ses.subs, sub)
+				s.index(ses, sub.Filter)
+			}
 		}
 		ses.expiry, ses.ended = min(rec.Session.Expiry, s.o.For), time.Time{}
 		if rec.Session.Ended > 0 {

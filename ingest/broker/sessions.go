@@ -1,8 +1,6 @@
 package broker
 
 import (
-	"errors"
-	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -18,8 +16,7 @@ import (
 // they lose what is published in that moment, after a reconnection they send in
 // no order (inflight.go sorts by whole seconds), which on a topic that holds
 // state ends with an old one, and each costs as much memory as a connection.
-// mochi still holds the subscriptions and answers SUBSCRIBE; what it would
-// deliver, the hook's OnACLCheck keeps back.
+// mochi delivers to our own roles, and does not know of these subscriptions.
 //
 // At most one session of a username outlives its connection: the newest. So
 // nobody fills the memory with client ids.
@@ -62,37 +59,15 @@ func (o SessionOptions) withDefaults() SessionOptions {
 // has not acknowledged. Its fields are guarded by sessions.mu.
 type session struct {
 	id, user string
-	expiry   time.Duration // after the connection; 0: it ends with it
-	subs     map[string]packets.Subscription
-	queue    []*downlink // oldest first
+	expiry   time.Duration          // after the connection; 0: it ends with it
+	subs     []packets.Subscription // a device has one
+	queue    []*downlink            // oldest first
 	client   *mqtt.Client
 	window   int // messages that the client takes unacknowledged
 	ended    time.Time
 	lastID   uint16
 	sending  bool // a goroutine writes the queue
 }
-
-// A downlink is one message that waits in one session. Its exported fields are
-// stored.
-type downlink struct {
-	N       uint64              `json:"n"`
-	Topic   string              `json:"topic"`
-	Payload []byte              `json:"payload"`
-	Qos     byte                `json:"qos"`
-	Retain  bool                `json:"retain,omitempty"` // as the client sees it
-	State   bool                `json:"state,omitempty"`  // was published to be retained: a later one takes its place
-	Created int64               `json:"created"`          // seconds since 1970
-	Expiry  int64               `json:"expiry,omitempty"` // seconds since 1970; 0: never
-	Props   *packets.Properties `json:"props,omitempty"`  // of MQTT 5, when there are any
-
-	id   uint16 // once sent
-	sent bool   // on this connection
-	dup  bool   // on an earlier one
-}
-
-// firstID begins the packet ids that sessions use. Those below are mochi's, which
-// sends for itself from 1 up.
-const firstID = 0x8000
 
 func newSessions(server *mqtt.Server, o SessionOptions, drop func()) *sessions {
 	return &sessions{
@@ -149,12 +124,6 @@ func (s *sessions) attach(ses *session, cl *mqtt.Client) {
 	for _, d := range ses.queue {
 		d.dup = d.dup || d.sent
 		d.sent = false
-	}
-	for filter, sub := range ses.subs {
-		if s.server.Topics.Subscribe(cl.ID, sub) {
-			atomic.AddInt64(&s.server.Info.Subscriptions, 1)
-		}
-		cl.State.Subscriptions.Add(filter, sub)
 	}
 	s.kick(ses)
 }
@@ -231,13 +200,33 @@ func (s *sessions) forget(ses *session) {
 // remove ends the session.
 func (s *sessions) remove(ses *session) {
 	s.forget(ses)
-	for filter := range ses.subs {
-		s.unindex(ses, filter)
-	}
+	s.unindexAll(ses)
 	for _, d := range ses.queue {
 		s.queued -= d.weight()
 	}
-	ses.subs, ses.queue = nil, nil
+	ses.queue = nil
+}
+
+func (s *sessions) index(ses *session, topic string) {
+	s.byTopic[topic] = append(s.byTopic[topic], ses)
+	atomic.AddInt64(&s.server.Info.Subscriptions, 1)
+}
+
+func (s *sessions) unindexAll(ses *session) {
+	for i := range ses.subs {
+		s.unindex(ses, ses.subs[i].Filter)
+	}
+	ses.subs = nil
+}
+
+// on finds the subscription to the topic, or nil.
+func (ses *session) on(topic string) *packets.Subscription {
+	for i := range ses.subs {
+		if ses.subs[i].Filter == topic {
+			return &ses.subs[i]
+		}
+	}
+	return nil
 }
 
 func (s *sessions) unindex(ses *session, topic string) {
@@ -247,30 +236,30 @@ func (s *sessions) unindex(ses *session, topic string) {
 	} else {
 		s.byTopic[topic] = rest
 	}
+	atomic.AddInt64(&s.server.Info.Subscriptions, -1)
 }
 
-// ours reports whether the session delivers what matches the filter: one topic,
-// as all that devices and teams may hear.
-func ours(filter string) bool { return !strings.ContainsAny(filter, "+#$") }
+// oneTopic reports whether the filter is a single topic, as all that devices and
+// teams may hear.
+func oneTopic(filter string) bool { return !strings.ContainsAny(filter, "+#$") }
 
-// subscribe adds subscriptions that mochi has granted, and the retained messages
+// subscribe adds the subscriptions that are granted, and the retained messages
 // that they ask for.
 func (s *sessions) subscribe(ses *session, subs packets.Subscriptions, codes []byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for i, sub := range subs {
-		if i >= len(codes) || codes[i] > packets.CodeGrantedQos2.Code || !ours(sub.Filter) {
+		if codes[i] > packets.CodeGrantedQos2.Code {
 			continue
 		}
-		_, existed := ses.subs[sub.Filter]
-		if ses.subs == nil {
-			ses.subs = map[string]packets.Subscription{}
+		old := ses.on(sub.Filter)
+		if old != nil {
+			*old = sub
+		} else {
+			ses.subs = append(ses.subs, sub)
+			s.index(ses, sub.Filter)
 		}
-		ses.subs[sub.Filter] = sub
-		if !existed {
-			s.byTopic[sub.Filter] = append(s.byTopic[sub.Filter], ses)
-		}
-		if sub.RetainHandling == 2 || sub.RetainHandling == 1 && existed {
+		if sub.RetainHandling == 2 || sub.RetainHandling == 1 && old != nil {
 			continue
 		}
 		if pk, ok := s.server.Topics.Retained.Get(sub.Filter); ok {
@@ -282,16 +271,21 @@ func (s *sessions) subscribe(ses *session, subs packets.Subscriptions, codes []b
 	s.save(ses)
 }
 
-func (s *sessions) unsubscribe(ses *session, subs packets.Subscriptions) {
+// unsubscribe takes subscriptions away and returns the reasons for UNSUBACK.
+func (s *sessions) unsubscribe(ses *session, subs packets.Subscriptions) []byte {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, sub := range subs {
-		if _, ok := ses.subs[sub.Filter]; ok {
-			delete(ses.subs, sub.Filter)
-			s.unindex(ses, sub.Filter)
+	codes := make([]byte, len(subs))
+	for i, sub := range subs {
+		if ses.on(sub.Filter) == nil {
+			codes[i] = packets.CodeNoSubscriptionExisted.Code
+			continue
 		}
+		ses.subs = slices.DeleteFunc(ses.subs, func(o packets.Subscription) bool { return o.Filter == sub.Filter })
+		s.unindex(ses, sub.Filter)
 	}
 	s.save(ses)
+	return codes
 }
 
 // publish gives a downlink to the sessions that hear its topic, and returns what
@@ -308,10 +302,10 @@ func (s *sessions) publish(pk packets.Packet) packets.Packet {
 		s.retain(kept)
 	}
 	for _, ses := range s.byTopic[pk.TopicName] {
-		sub := ses.subs[pk.TopicName]
+		sub := ses.on(pk.TopicName)
 		d := newDownlink(&pk)
 		d.State = state
-		s.enqueue(ses, d, &sub, state && sub.RetainAsPublished)
+		s.enqueue(ses, d, sub, state && sub.RetainAsPublished)
 		s.kick(ses)
 	}
 	return pk
@@ -335,187 +329,6 @@ func (s *sessions) retainedExpired(topic string) {
 	s.store.put(record{Op: opUnretain, Topic: topic})
 }
 
-func newDownlink(pk *packets.Packet) *downlink {
-	d := &downlink{
-		Topic: pk.TopicName, Payload: pk.Payload, Qos: pk.FixedHeader.Qos, Created: pk.Created, Expiry: pk.Expiry,
-	}
-	p := &pk.Properties
-	if pk.ProtocolVersion == 5 && (p.PayloadFormatFlag || p.ContentType != "" || p.ResponseTopic != "" || len(p.CorrelationData) > 0 || len(p.User) > 0) {
-		d.Props = &packets.Properties{
-			PayloadFormat: p.PayloadFormat, PayloadFormatFlag: p.PayloadFormatFlag, ContentType: p.ContentType,
-			ResponseTopic: p.ResponseTopic, CorrelationData: slices.Clone(p.CorrelationData), User: slices.Clone(p.User),
-		}
-	}
-	return d
-}
-
-// weight is what the message counts, in bytes: some for the bookkeeping.
-func (d *downlink) weight() int { return len(d.Topic) + len(d.Payload) + 256 }
-
-// enqueue puts the message at the end of the session's queue.
-func (s *sessions) enqueue(ses *session, d *downlink, sub *packets.Subscription, retain bool) {
-	d.Qos = min(d.Qos, sub.Qos, 1)
-	d.Retain = retain
-	if d.Qos == 0 && ses.client == nil {
-		return
-	}
-	for len(ses.queue) >= s.o.Messages || s.queued+d.weight() > s.o.Bytes {
-		victim := ses.victim()
-		if victim == nil {
-			s.drop()
-			return
-		}
-		s.drop()
-		s.done(ses, victim)
-	}
-	s.next++
-	d.N = s.next
-	ses.queue = append(ses.queue, d)
-	s.queued += d.weight()
-	if ses.expiry > 0 && d.Qos > 0 {
-		s.store.put(record{Op: opQueue, User: ses.user, Message: d})
-	}
-}
-
-// victim is what gives way when there is no room: state that a later message has
-// replaced, then the oldest. What the client may have by now stays.
-func (ses *session) victim() *downlink {
-	var oldest *downlink
-	for i, d := range ses.queue {
-		if d.sent {
-			continue
-		}
-		if oldest == nil {
-			oldest = d
-		}
-		if d.State && slices.ContainsFunc(ses.queue[i+1:], func(l *downlink) bool { return l.State && l.Topic == d.Topic }) {
-			return d
-		}
-	}
-	return oldest
-}
-
-// done takes the message off the queue.
-func (s *sessions) done(ses *session, d *downlink) {
-	i := slices.Index(ses.queue, d)
-	if i < 0 {
-		return
-	}
-	ses.queue = slices.Delete(ses.queue, i, i+1)
-	s.queued -= d.weight()
-	if len(ses.queue) == 0 {
-		ses.queue = nil
-	}
-	if ses.expiry > 0 && d.Qos > 0 {
-		s.store.put(record{Op: opDone, User: ses.user, N: d.N})
-	}
-}
-
-// acked is the client's PUBACK. An id that was never sent is mochi's, or nobody's.
-func (s *sessions) acked(ses *session, id uint16) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, d := range ses.queue {
-		if d.sent && d.id == id {
-			s.done(ses, d)
-			s.kick(ses)
-			return
-		}
-	}
-}
-
-// kick sees to it that a goroutine writes what can be sent.
-func (s *sessions) kick(ses *session) {
-	if ses.sending || ses.client == nil || len(ses.queue) == 0 {
-		return
-	}
-	ses.sending = true
-	go s.send(ses)
-}
-
-// kicked is kick for those who do not hold the lock.
-func (s *sessions) kicked(ses *session) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.kick(ses)
-}
-
-// send writes while there is something to write and somebody to read it: the
-// peer alone is waited for, and nobody who publishes.
-func (s *sessions) send(ses *session) {
-	for {
-		s.mu.Lock()
-		cl := ses.client
-		d := s.unsent(ses, time.Now().Unix())
-		if cl == nil || cl.Closed() || d == nil {
-			ses.sending = false
-			s.mu.Unlock()
-			return
-		}
-		d.sent = true
-		if d.Qos > 0 && d.id == 0 {
-			d.id = ses.newID()
-		}
-		pk := d.packet(ses.subs[d.Topic].Identifier)
-		s.mu.Unlock()
-		err := cl.WritePacket(pk)
-		s.mu.Lock()
-		switch {
-		case errors.Is(err, packets.ErrPacketTooLarge): // the client said that it takes none of this size
-			s.drop()
-			s.done(ses, d)
-		case d.Qos == 0:
-			s.done(ses, d)
-		}
-		s.mu.Unlock()
-	}
-}
-
-// unsent is the next message to send, or nil. Those that have expired go.
-func (s *sessions) unsent(ses *session, now int64) *downlink {
-	inflight := 0
-	for _, d := range slices.Clone(ses.queue) {
-		switch {
-		case d.sent && d.Qos > 0:
-			inflight++
-		case d.sent:
-		case d.Expiry > 0 && d.Expiry <= now:
-			s.done(ses, d)
-		case d.Qos > 0 && inflight >= ses.window:
-			return nil
-		default:
-			return d
-		}
-	}
-	return nil
-}
-
-func (ses *session) newID() uint16 {
-	for {
-		ses.lastID++
-		if ses.lastID < firstID {
-			ses.lastID = firstID
-		}
-		if !slices.ContainsFunc(ses.queue, func(d *downlink) bool { return d.id == ses.lastID }) {
-			return ses.lastID
-		}
-	}
-}
-
-func (d *downlink) packet(subscription int) packets.Packet {
-	pk := packets.Packet{
-		FixedHeader: packets.FixedHeader{Type: packets.Publish, Qos: d.Qos, Retain: d.Retain, Dup: d.dup && d.Qos > 0},
-		TopicName:   d.Topic, Payload: d.Payload, PacketID: d.id, Created: d.Created, Expiry: d.Expiry,
-	}
-	if d.Props != nil {
-		pk.Properties = *d.Props
-	}
-	if subscription > 0 {
-		pk.Properties.SubscriptionIdentifier = []int{subscription}
-	}
-	return pk
-}
-
 // save stores the session itself.
 func (s *sessions) save(ses *session) {
 	if ses.expiry == 0 || s.store == nil {
@@ -525,7 +338,7 @@ func (s *sessions) save(ses *session) {
 }
 
 func (ses *session) stored() *storedSession {
-	out := &storedSession{ID: ses.id, Expiry: ses.expiry, Subs: slices.Collect(maps.Values(ses.subs))}
+	out := &storedSession{ID: ses.id, Expiry: ses.expiry, Subs: slices.Clone(ses.subs)}
 	if !ses.ended.IsZero() {
 		out.Ended = ses.ended.Unix()
 	}
