@@ -176,7 +176,7 @@ func TestReaderOfASegmentThatWasThinned(t *testing.T) {
 	}
 	old := j.segments[0]
 	thinAll(t, j)
-	if es, next, err := j.readSegment(old, old.size, old.base, 10); !errors.Is(err, fs.ErrNotExist) {
+	if es, next, err := j.readSegment(old, old.size, old.base, nil, 10); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("%d entries, %d, %v", len(es), next, err)
 	}
 	if err := j.damaged(); err != nil {

@@ -47,11 +47,25 @@ func (j *Journal) Read(ctx context.Context, from ingest.Position, limit int) ([]
 	if limit <= 0 {
 		return nil, from, fmt.Errorf("reading the journal: limit %d, want at least 1", limit)
 	}
+	return j.read(ctx, from, nil, limit)
+}
+
+// ReadInto implements ingest.EntryReader.
+func (j *Journal) ReadInto(ctx context.Context, from ingest.Position, entries []ingest.Entry) ([]ingest.Entry, ingest.Position, error) {
+	limit := cap(entries) - len(entries)
+	if limit == 0 {
+		return entries, from, errors.New("reading the journal: no room for an entry")
+	}
+	return j.read(ctx, from, entries, limit)
+}
+
+// read appends up to limit entries to those given; into may be nil.
+func (j *Journal) read(ctx context.Context, from ingest.Position, into []ingest.Entry, limit int) ([]ingest.Entry, ingest.Position, error) {
 	for {
 		j.mu.Lock()
 		if j.closed {
 			j.mu.Unlock()
-			return nil, from, ErrClosed
+			return into, from, ErrClosed
 		}
 		seg, pos := j.locate(from)
 		size := seg.size
@@ -63,13 +77,13 @@ func (j *Journal) Read(ctx context.Context, from ingest.Position, limit int) ([]
 
 		from = pos
 		if pos < seg.position(size) {
-			entries, next, err := j.readSegment(seg, size, pos, limit)
+			entries, next, err := j.readSegment(seg, size, pos, into, limit)
 			switch {
 			case errors.Is(err, fs.ErrNotExist) && !j.keeps(seg):
 				continue // thinned meanwhile, or every reader let go of it
 			case err != nil:
-				return nil, from, fmt.Errorf("reading the journal: %w", err)
-			case len(entries) > 0:
+				return into, from, fmt.Errorf("reading the journal: %w", err)
+			case len(entries) > len(into):
 				return entries, next, nil
 			}
 			from = next
@@ -77,7 +91,7 @@ func (j *Journal) Read(ctx context.Context, from ingest.Position, limit int) ([]
 		}
 		select {
 		case <-ctx.Done():
-			return nil, from, ctx.Err()
+			return into, from, ctx.Err()
 		case <-changed:
 		}
 	}
@@ -116,12 +130,12 @@ func (j *Journal) keeps(seg *segment) bool {
 	return slices.Contains(j.segments, seg)
 }
 
-// readSegment reads up to limit entries of one segment, of which size bytes may
-// be read. It returns no entries when there are only damaged ones.
-func (j *Journal) readSegment(seg *segment, size int64, from ingest.Position, limit int) ([]ingest.Entry, ingest.Position, error) {
+// readSegment appends up to limit entries of one segment, of which size bytes
+// may be read. It appends none when there are only damaged ones.
+func (j *Journal) readSegment(seg *segment, size int64, from ingest.Position, into []ingest.Entry, limit int) ([]ingest.Entry, ingest.Position, error) {
 	f, err := os.Open(seg.path)
 	if err != nil {
-		return nil, from, err
+		return into, from, err
 	}
 	defer f.Close() //nolint:errcheck // read only
 	sc := j.takeScratch()
@@ -135,12 +149,16 @@ func (j *Journal) readSegment(seg *segment, size int64, from ingest.Position, li
 	}
 	start := off
 	const typical = 64 // bytes of a small record, to guess how many follow
-	entries := make([]ingest.Entry, 0, min(int64(limit), (size-off)/typical+1))
+	entries := into
+	if entries == nil {
+		entries = make([]ingest.Entry, 0, min(int64(limit), (size-off)/typical+1))
+	}
+	limit += len(into)
 	for off < size && len(entries) < limit {
 		b := sc.buf[:min(int64(len(sc.buf)), size-off)]
 		n, err := f.ReadAt(b, headerLen+off)
 		if err != nil && !errors.Is(err, io.EOF) {
-			return nil, from, err
+			return into, from, err
 		}
 		clear(b[n:]) // a file that somebody cut
 		whole := off+int64(len(b)) == size
@@ -164,12 +182,15 @@ func (j *Journal) readSegment(seg *segment, size int64, from ingest.Position, li
 			}
 			if next := seg.position(at + int64(frameLen+len(fr.record))); next > pos {
 				pos = next
-				var e ingest.Entry
-				if err := decodeRecord(fr.record, &e, &sc.names); err != nil {
+				n := len(entries)
+				if n == cap(entries) {
+					entries = slices.Grow(entries, 1)
+				}
+				entries = entries[:n+1] // what stood there is written over
+				if err := decodeRecord(fr.record, &entries[n], &sc.names); err != nil {
 					j.log.Error("journal: an entry does not decode and is passed over", zap.Error(err))
 					j.reportDamage(seg, off+int64(used), int64(fr.size))
-				} else {
-					entries = append(entries, e)
+					entries = entries[:n]
 				}
 			}
 			used += fr.size
@@ -178,11 +199,11 @@ func (j *Journal) readSegment(seg *segment, size int64, from ingest.Position, li
 		if !bad {
 			continue
 		}
-		if len(entries) > 0 {
+		if len(entries) > len(into) {
 			break // hand over what there is; the next call comes back here
 		}
 		if off, err = j.passDamage(f, seg, size, off, off == start); err != nil {
-			return nil, from, err
+			return into, from, err
 		}
 	}
 	if off == size {

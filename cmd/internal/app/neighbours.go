@@ -42,8 +42,12 @@ func (s *system) openInflux(ctx context.Context) error {
 		s.health.add("influxd", server.Ready)
 		url, token = server.URL(), server.Token()
 	}
+	gzip, err := influx.ParseGzip(s.InfluxGzip)
+	if err != nil {
+		return fmt.Errorf("influx-gzip: %w", err)
+	}
 	client, err := influx.New(influx.Options{
-		URL: url, Token: token, Org: s.InfluxOrg, Database: s.InfluxDatabase, Keep: s.InfluxKeep, Registry: s.registry, Log: s.log,
+		URL: url, Token: token, Org: s.InfluxOrg, Database: s.InfluxDatabase, Keep: s.InfluxKeep, Gzip: gzip, Registry: s.registry, Log: s.log,
 	})
 	if err != nil {
 		return fmt.Errorf("influx: %w", err)
