@@ -18,13 +18,6 @@ import (
 )
 
 const (
-	// What a slowed connection may have sent ahead of its turn: read, so that an
-	// SOS behind it is found, and not yet taken.
-	heldMessages = 1000
-	heldBytes    = 256 << 10
-	// What a connection may say beside SOS while its username is kept out.
-	heardBytes = 1 << 20
-	heardTime  = 5 * time.Second
 	// A device uses a handful of topics.
 	knownTopics = 8
 	// farewell is how long a client is told why it is disconnected, if it does not
@@ -60,6 +53,7 @@ type conn struct {
 	heard     int  // bytes that were not SOS meanwhile
 	turn      bool // this connection has the user's turn
 	counted   bool // among those connected
+	denied    bool // it was told once
 	keepAlive time.Duration
 	first     [32]byte // what has come of mochi's next packet
 	ready     int      // bytes of first
@@ -77,11 +71,6 @@ type conn struct {
 	bytes   int    // of them
 	room    chan struct{}
 	dripped bool // a goroutine works the held ones off
-}
-
-type held struct {
-	m    ingest.Message
-	size int
 }
 
 // topic is what is known of one that the client uses.
@@ -201,34 +190,6 @@ func (c *conn) publish(p wire.Publish) (bool, error) {
 	return true, errCut
 }
 
-// judge asks the user's meter.
-func (c *conn) judge(size int, sos bool, now time.Time) (verdict, time.Duration) {
-	us := &c.h.users
-	v, wait, change := c.user.meter.message(us.flood, c.limits, size, sos, now)
-	if v == refuse && !c.onlySOS.Load() {
-		v = cutOff // it was cut while this one was connected
-	}
-	if change {
-		us.tell(c.user, c.principal, now, wait)
-	}
-	if v == cutOff {
-		for _, other := range us.of(c.user.name) {
-			if !other.onlySOS.Load() {
-				other.end(packets.ErrMessageRateTooHigh)
-			}
-		}
-	}
-	return v, wait
-}
-
-// unheard passes over what a connection says that is heard for SOS only.
-func (c *conn) unheard(size int) error {
-	if c.heard += size; c.heard > heardBytes {
-		return errCut
-	}
-	return nil
-}
-
 // put hands the message over. It blocks while the intake is full, and with it
 // this one connection. A message that is not taken ends the connection, so that
 // the device sends it again.
@@ -241,90 +202,4 @@ func (c *conn) put(m ingest.Message) error {
 		return err
 	}
 	return nil
-}
-
-// behind puts the message behind those that are held, if there are any.
-func (c *conn) behind(m ingest.Message, size int) bool {
-	c.mu.Lock()
-	some := c.dripped
-	c.mu.Unlock()
-	if some {
-		c.hold(m, size)
-	}
-	return some
-}
-
-// hold keeps the message until the limit allows it, and waits while too many are
-// kept. What is held is lost with the connection: the device sends it again.
-func (c *conn) hold(m ingest.Message, size int) {
-	c.mu.Lock()
-	for len(c.held) >= heldMessages || c.bytes > 0 && c.bytes+size > heldBytes {
-		room := c.room
-		if room == nil {
-			room = make(chan struct{})
-			c.room = room
-		}
-		c.mu.Unlock()
-		select {
-		case <-room:
-		case <-c.Done():
-			return
-		}
-		c.mu.Lock()
-	}
-	c.held = append(c.held, held{m, size})
-	c.bytes += size
-	if !c.dripped {
-		c.dripped = true
-		go c.drip()
-	}
-	c.mu.Unlock()
-}
-
-// drip takes the held messages as the limit allows.
-func (c *conn) drip() {
-	timer := time.NewTimer(0)
-	defer timer.Stop()
-	for {
-		c.mu.Lock()
-		if len(c.held) == 0 || c.Err() != nil {
-			c.held, c.bytes, c.dripped = nil, 0, false
-			c.free()
-			c.mu.Unlock()
-			return
-		}
-		next := c.held[0]
-		c.mu.Unlock()
-		if c.h.draining.Load() {
-			<-c.Done()
-			continue
-		}
-		v, wait := c.judge(next.size, false, time.Now())
-		if v == slow {
-			timer.Reset(wait)
-			select {
-			case <-timer.C:
-			case <-c.Done():
-			}
-			continue
-		}
-		if v == pass && c.put(next.m) == nil {
-			c.mu.Lock()
-			c.held[0] = held{}
-			c.held = c.held[1:]
-			c.bytes -= next.size
-			c.free()
-			c.mu.Unlock()
-			continue
-		}
-		<-c.Done() // it is being ended
-	}
-}
-
-// free wakes the reader that waits for room; the caller holds mu.
-func (c *conn) free() {
-	if c.room != nil {
-		close(c.room)
-		c.room = nil
-	}
 }

@@ -102,17 +102,18 @@ func (s *sessions) done(ses *session, d *downlink) {
 	}
 }
 
-// acked is the client's PUBACK.
-func (s *sessions) acked(ses *session, id uint16) {
+// acked is the client's PUBACK. It reports whether that answers anything.
+func (s *sessions) acked(ses *session, id uint16) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, d := range ses.queue {
 		if d.sent && d.id == id {
 			s.done(ses, d)
 			s.kick(ses)
-			return
+			return true
 		}
 	}
+	return false
 }
 
 // kick sees to it that a goroutine writes what can be sent.

@@ -33,7 +33,8 @@ type hook struct {
 
 	draining    atomic.Bool
 	outstanding ingest.Outstanding
-	done        func() // of outstanding
+	done        func()       // of outstanding
+	held        atomic.Int64 // bytes that all connections hold
 }
 
 func (h *hook) ID() string { return "firewatch" }
@@ -84,12 +85,16 @@ func (h *hook) OnACLCheck(cl *mqtt.Client, topic string, write bool) bool {
 	} else {
 		ok = c.principal.MaySubscribe(topic)
 	}
-	if !ok {
-		h.metrics.denied.Inc()
+	if ok {
+		return true
+	}
+	h.metrics.denied.Inc()
+	if !c.denied { // one line a connection: it may go on for ever
+		c.denied = true
 		h.log.Info("MQTT topic denied", zap.String("username", clip(string(cl.Properties.Username))),
 			zap.String("topic", clip(topic)), zap.Bool("publish", write))
 	}
-	return ok
+	return false
 }
 
 // OnPublish takes an uplink over that wire has left to mochi, and keeps mochi
@@ -165,42 +170,16 @@ func (h *hook) OnPacketRead(cl *mqtt.Client, pk packets.Packet) (packets.Packet,
 		return pk, nil
 	}
 	switch pk.FixedHeader.Type {
-	case packets.Puback:
-		return pk, nil // one for each of ours
+	case packets.Puback: // counted when it answers nothing
 	case packets.Disconnect:
 		if p := &pk.Properties; c.session != nil && p.SessionExpiryIntervalFlag && c.asked > 0 {
 			h.sessions.setExpiry(c.session, seconds(p.SessionExpiryInterval))
 			p.SessionExpiryIntervalFlag = false // mochi, which has none, would take it for a fault
 		}
-		return pk, nil
+	default:
+		return pk, c.metered(&pk)
 	}
-	if c.limits == nil {
-		return pk, nil
-	}
-	sos := pk.FixedHeader.Type == packets.Publish && c.topic(pk.TopicName).sos
-	size := pk.FixedHeader.Remaining
-	for {
-		v, wait := c.judge(size, sos, time.Now())
-		switch v {
-		case pass:
-			return pk, nil
-		case slow:
-			t := time.NewTimer(wait)
-			select {
-			case <-t.C:
-				continue
-			case <-c.Done():
-				t.Stop()
-				return pk, packets.ErrRejectPacket
-			}
-		case refuse:
-			if pk.FixedHeader.Type != packets.Publish && c.unheard(size) == nil {
-				return pk, nil // it must subscribe and ping to be heard
-			}
-		case cutOff, hear:
-		}
-		return pk, packets.ErrRejectPacket // ends the connection
-	}
+	return pk, nil
 }
 
 // OnPacketEncode tells the client in CONNACK how long its session lives.

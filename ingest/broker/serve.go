@@ -157,7 +157,9 @@ func (h *hook) step(c *conn, cl *mqtt.Client) error {
 		case packets.Unsubscribe:
 			err = h.unsubscribe(c, cl, &pk)
 		case packets.Puback:
-			h.sessions.acked(c.session, pk.PacketID)
+			if !h.sessions.acked(c.session, pk.PacketID) {
+				err = c.metered(&pk)
+			}
 		default:
 			err = h.inject(cl, &pk)
 		}
