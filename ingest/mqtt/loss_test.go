@@ -242,3 +242,28 @@ func TestNarrowWindowOfTheBrokerIsNamed(t *testing.T) {
 		t.Errorf("without a limit the warnings are %q", w)
 	}
 }
+
+// A broker that knows only QoS 0 can lose everything that comes while nobody is
+// connected: nobody reads it unless he says that he knows.
+func TestOnlyQoS0IsRefusedOrSaid(t *testing.T) {
+	m := ingesttest.StartMosquitto(t, "max_qos 0")
+	strict, err := mqtt.New(mqtt.Options{URL: m.URL(), ClientID: "strict", Log: zaptest.NewLogger(t)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- strict.Run(ctx, &tally{}) }()
+	ingesttest.Eventually(t, "the refusal", func() bool {
+		err := strict.Ready()
+		return err != nil && strings.Contains(err.Error(), "QoS 0")
+	})
+	cancel()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	easy, _ := start(t, mqtt.Options{URL: m.URL(), ClientID: "easy", BestEffort: true}, &tally{})
+	if w := strings.Join(easy.Warnings(), " "); !strings.Contains(w, "QoS 0") {
+		t.Errorf("warnings %q do not say it", w)
+	}
+}
