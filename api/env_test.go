@@ -49,6 +49,7 @@ type env struct {
 	now    time.Time
 	health []Check
 	nudged int
+	told   int // of changed devices
 }
 
 func (e *env) time() time.Time {
@@ -94,6 +95,7 @@ func (e *env) options() Options {
 			defer e.mu.Unlock()
 			e.nudged++
 		},
+		Desk:     e.desk(),
 		Gatherer: e.metrics, Registerer: e.metrics,
 	}
 }

@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"net/http"
@@ -49,6 +50,8 @@ type Options struct {
 	// Now is the time; nil: time.Now.
 	Now func() time.Time
 
+	// Desk is what devices are registered and changed with; nil: not here.
+	Desk *v1.Desk
 	// BrokerAuth answers external MQTT brokers under /mqtt/; nil: nobody does.
 	BrokerAuth http.Handler
 
@@ -95,6 +98,9 @@ func (o *Options) check() error {
 		if !f.set {
 			return fmt.Errorf("api options: %s is missing", f.name)
 		}
+	}
+	if d := o.Desk; d != nil && (d.Devices == nil || d.Tables == nil || d.NewSecret == nil || d.HashSecret == nil) {
+		return errors.New("api options: Desk: Devices, Tables, NewSecret and HashSecret are required")
 	}
 	if err := o.Policy.Validate(); err != nil {
 		return fmt.Errorf("api options: Policy: %w", err)

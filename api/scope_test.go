@@ -37,6 +37,13 @@ func TestEveryRouteForEveryRole(t *testing.T) {
 		{"GET /devices", "/devices", "", "", [7]int{401, 200, 200, 200, 200, 403, 403}},
 		{"GET /devices/:id", "/devices/s-yixian", "", "", [7]int{401, 200, 200, 200, 404, 403, 403}},
 		{"GET /devices/:id", "/devices/nowhere", "", "", [7]int{401, 404, 404, 404, 404, 403, 403}},
+		{"POST /devices", "/devices", `{"id":"new","kind":"sensor","area":"130633101"}`, "", [7]int{401, 201, 403, 403, 403, 403, 403}},
+		{"GET /devices/export", "/devices/export", "", "", [7]int{401, 200, 200, 200, 200, 403, 403}},
+		{"POST /devices/import", "/devices/import", "new sensor 130633101\n", "text/csv", [7]int{401, 200, 403, 403, 403, 403, 403}},
+		{"PATCH /devices/:id", "/devices/s-yixian", `{"name":"新名"}`, "", [7]int{401, 200, 403, 403, 403, 403, 403}},
+		{"DELETE /devices/:id", "/devices/s-yixian", "", "", [7]int{401, 204, 403, 403, 403, 403, 403}},
+		{"POST /devices/:id/credential", "/devices/s-yixian/credential", "", "", [7]int{401, 201, 403, 403, 403, 403, 403}},
+		{"DELETE /devices/:id/credential", "/devices/s-yixian/credential", "", "", [7]int{401, 204, 403, 403, 403, 403, 403}},
 		{"GET /devices/:id/readings", "/devices/s-yixian/readings", "", "", [7]int{401, 200, 200, 200, 404, 403, 403}},
 		{"GET /alerts", "/alerts", "", "", [7]int{401, 200, 200, 200, 200, 403, 403}},
 		{"GET /alerts/:id", "/alerts/al-yixian", "", "", [7]int{401, 200, 200, 200, 404, 200, 200}}, // or-both names it

@@ -53,6 +53,7 @@ type Deps struct {
 	Events   alerts.EventStore
 	Audit    alerts.AuditStore
 	History  ingest.History
+	Desk     *Desk // nil: devices are not changed here
 	Sessions *session.Service
 	Hub      *stream.Hub
 	Policy   alerts.Policy
@@ -90,8 +91,11 @@ func New(d Deps) *API {
 // bound limits the body and the time of a request.
 func (a *API) bound(c *gin.Context) {
 	limit := int64(maxJSON)
-	if c.FullPath() == Prefix+"/warnings" {
+	switch c.FullPath() {
+	case Prefix + "/warnings":
 		limit = maxCAP
+	case Prefix + "/devices/import":
+		limit = maxTable
 	}
 	c.Request.Body = http.MaxBytesReader(c.Writer, c.Request.Body, limit)
 	c.Header("Cache-Control", "no-store")

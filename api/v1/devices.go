@@ -62,6 +62,7 @@ func toDevice(r *roster, d alerts.Device, l *latest, silence Silence, now time.T
 		ID: string(d.ID), Kind: d.Kind.String(), Area: d.Area, AreaName: r.areaName(d.Area), Name: d.Name,
 		ExpectS: d.Expect.Seconds(), Disabled: d.Disabled, Liveness: l.liveness(d, silence, now),
 	}
+	out.Registered = toRegistered(d, l.status[d.ID])
 	out.Lat, out.Lon = place(d.Lat, d.Lon, d.Lat != 0 || d.Lon != 0)
 	if last := l.main[d.ID]; last != nil {
 		out.Last = toReading(last)
@@ -70,6 +71,23 @@ func toDevice(r *roster, d alerts.Device, l *latest, silence Silence, now time.T
 	}
 	if q, ok := l.quarantine[d.ID]; ok {
 		out.Quarantine = toQuarantine(q)
+	}
+	return out
+}
+
+func toRegistered(d alerts.Device, status *contract.Reading) Registered {
+	out := Registered{
+		Site: d.Site, Phone: d.Phone, Model: d.Model, Alias: d.Alias, Firmware: d.Firmware,
+		Calibration: d.Calibration.String(), CalibratedAt: atOrNull(d.CalibratedAt), Credential: "active",
+	}
+	if status != nil {
+		out.FirmwareReported = status.Code
+	}
+	switch d.SecretHash {
+	case "":
+		out.Credential = "none"
+	case alerts.Revoked:
+		out.Credential = "revoked"
 	}
 	return out
 }

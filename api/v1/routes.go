@@ -16,6 +16,7 @@ var (
 	anyone  []alerts.Role // without a session
 	members = []alerts.Role{alerts.RoleAdmin, alerts.RoleOffice, alerts.RoleTeam}
 	duty    = []alerts.Role{alerts.RoleAdmin, alerts.RoleOffice}
+	admins  = []alerts.Role{alerts.RoleAdmin}
 )
 
 type handler func(*API, *gin.Context, scope) error
@@ -33,7 +34,14 @@ var routes = []struct {
 	{http.MethodGet, "/areas", members, (*API).listAreas},
 	{http.MethodGet, "/teams", members, (*API).listTeams},
 	{http.MethodGet, "/devices", duty, (*API).listDevices},
+	{http.MethodPost, "/devices", admins, (*API).createDevice},
+	{http.MethodGet, "/devices/export", duty, (*API).exportDevices},
+	{http.MethodPost, "/devices/import", admins, (*API).importDevices},
 	{http.MethodGet, "/devices/:id", duty, (*API).showDevice},
+	{http.MethodPatch, "/devices/:id", admins, (*API).updateDevice},
+	{http.MethodDelete, "/devices/:id", admins, (*API).retireDevice},
+	{http.MethodPost, "/devices/:id/credential", admins, (*API).rotateCredential},
+	{http.MethodDelete, "/devices/:id/credential", admins, (*API).revokeCredential},
 	{http.MethodGet, "/devices/:id/readings", duty, (*API).listReadings},
 
 	{http.MethodGet, "/alerts", duty, (*API).listAlerts},

@@ -95,9 +95,23 @@ type Device struct {
 	Lon        *float64    `json:"lon"`
 	ExpectS    float64     `json:"expect_s"`
 	Disabled   bool        `json:"disabled"`
+	Registered             // the rest of what the registry says
 	Liveness   string      `json:"liveness"` // online, late, silent, never_seen, unknown
 	Last       *Reading    `json:"last"`     // newest by measured time; null when none, or history is away
 	Quarantine *Quarantine `json:"quarantine"`
+}
+
+// Registered is what a Device says of itself beyond its place.
+type Registered struct {
+	Site             string     `json:"site"`
+	Phone            string     `json:"phone"`
+	Model            string     `json:"model"`
+	Alias            string     `json:"alias"`
+	Firmware         string     `json:"firmware"`          // at the registration
+	FirmwareReported string     `json:"firmware_reported"` // of the newest status reading
+	Calibration      string     `json:"calibration"`       // unknown, calibrating, calibrated, due
+	CalibratedAt     *time.Time `json:"calibrated_at"`
+	Credential       string     `json:"credential"` // none, active, revoked
 }
 
 // Quarantine sums up what could not be taken from a device.
