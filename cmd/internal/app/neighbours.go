@@ -93,7 +93,7 @@ func isFile(path string) bool {
 
 func (s *system) openBroker(context.Context) error {
 	o := broker.Options{
-		Addr: s.MQTT, Credential: s.registry, Dir: filepath.Join(s.Data, "mqtt"), Floods: s.fleet,
+		Addr: s.MQTT, Credential: s.registry, RequireClientCert: s.MQTTClientCert, Dir: filepath.Join(s.Data, "mqtt"), Floods: s.fleet,
 		Log: s.log.Named("broker"), Registerer: s.metrics,
 	}
 	if s.MQTTDeviceRate > 0 {

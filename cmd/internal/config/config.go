@@ -66,6 +66,7 @@ type Config struct {
 	MQTTTLSCert    string
 	MQTTTLSKey     string
 	MQTTClientCA   string // authority of the devices' certificates at the embedded broker; empty: none are asked for
+	MQTTClientCert bool   // devices and teams must show a certificate
 	MQTTDeviceRate int64  // messages per second that a device may send for long at the embedded broker; 0: no limit
 	MQTTBroker     string // URL of an external broker; empty: the embedded one
 	MQTTCA         string // certificate authority of the external broker
@@ -171,6 +172,9 @@ func (c *Config) Check() error {
 		checkURL(bad, "mqtt-broker", c.MQTTBroker, "tcp", "mqtt", "ssl", "mqtts", "ws", "wss")
 	case c.Has(Alerts):
 		bad("mqtt-broker", "is empty; alerts without ingest needs the URL of the broker")
+	}
+	if c.MQTTClientCert && c.MQTTClientCA == "" {
+		bad("mqtt-client-cert", "asks for certificates; give mqtt-client-ca, whose authority they are of")
 	}
 	c.checkAdapters(bad)
 	if c.MQTTDeviceRate < 0 {

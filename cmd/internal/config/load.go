@@ -84,6 +84,7 @@ func (c *Config) settings() []setting {
 		str("mqtt-tls-cert", &c.MQTTTLSCert, "certificate file (PEM) of the embedded broker"),
 		str("mqtt-tls-key", &c.MQTTTLSKey, "key file (PEM) of the embedded broker"),
 		str("mqtt-client-ca", &c.MQTTClientCA, "authority file (PEM) of devices' certificates at the embedded broker; with it a device may log in by certificate"),
+		boolean("mqtt-client-cert", &c.MQTTClientCert, "refuse devices and teams without such a certificate"),
 		number("mqtt-device-rate", &c.MQTTDeviceRate, "messages per second that a device may send for long at the embedded broker before it is slowed, and then cut; 0: no limit"),
 		str("mqtt-broker", &c.MQTTBroker, "URL of an external broker, like tcp://127.0.0.1:1883; empty: the embedded one"),
 		str("mqtt-ca", &c.MQTTCA, "certificate authority file (PEM) of the external broker"),
