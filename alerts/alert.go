@@ -96,6 +96,7 @@ const (
 	EventWarning  EventType = "warning"  // a weather warning came, changed or ended; Data is {"id"}
 	EventSeason   EventType = "season"   // the season table changed
 	EventRoster   EventType = "roster"   // areas, teams or devices changed
+	EventCommand  EventType = "command"  // a command to a tracker was given or changed; Data is {"id","device","state"}
 )
 
 // Event tells that something changed. Events are rows with a rising id, written

@@ -1,6 +1,7 @@
 package alerts
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -43,7 +44,7 @@ const (
 )
 
 // Open reports whether the device is still to have the command before it.
-func (s CommandState) Open() bool { return s.rank() < 4 }
+func (s CommandState) Open() bool { return s.rank() >= 0 && s.rank() < 4 }
 
 func (s CommandState) rank() int {
 	return slices.Index([]CommandState{
@@ -85,10 +86,11 @@ type Command struct {
 	Ended     time.Time // answered, expired, superseded or withdrawn
 	Answer    contract.Receipt
 	Reason    string // of a rejection, or of a withdrawal
-	By        string // id of the command that superseded it, or who withdrew it
+	By        string // who answered or withdrew it, or the id of the command that superseded it
 
-	// NextAt is when something is due: to be said (again), or to expire. Zero:
-	// nothing.
+	// NextAt is when something is due: to be said (again), or to expire. Of an
+	// open command it is never later than Expires. Zero: nothing, which is so once
+	// the device's state was told without a command that has ended.
 	NextAt time.Time
 }
 
@@ -142,7 +144,7 @@ func (c *Command) Told(now time.Time) {
 		c.NextAt = time.Time{}
 		return
 	}
-	earliest(&c.Sent, now)
+	earliest(&c.Sent, later(now, c.Issued))
 	if c.State == CommandQueued {
 		c.State = CommandSent
 	}
@@ -167,9 +169,13 @@ func (c *Command) Take(a contract.Answer, now time.Time) (changed bool, err erro
 	if a.Receipt == contract.Rejected && a.Reason == "" {
 		return false, fmt.Errorf("%w: a rejection needs a reason", ErrAnswer)
 	}
+	heard := now
+	if !a.Received.IsZero() && a.Received.Before(now) {
+		heard = a.Received // it may have waited in a journal since
+	}
 	said := a.At
-	if said.IsZero() || said.After(now) || said.Before(c.Issued) {
-		said = now // a clock that is wrong must not make it answered before it was given
+	if said.IsZero() || said.After(heard) || said.Before(c.Issued) {
+		said = later(heard, c.Issued) // a clock that is wrong must not make it answered before it was given
 	}
 	before := *c
 	earliest(&c.Sent, said)
@@ -208,4 +214,14 @@ func (c *Command) OnWire() contract.Order {
 		ID: c.ID, Kind: string(c.Kind), Level: level.String(), Text: c.Text, Drill: c.Drill,
 		Issued: c.Issued, AnswerBy: c.Expires, Issuer: c.Issuer,
 	}
+}
+
+// CommandEvent tells that the command is what it is now.
+func CommandEvent(c *Command, at time.Time) Event {
+	data, _ := json.Marshal(struct { // strings only: it cannot go wrong
+		ID     string            `json:"id"`
+		Device contract.DeviceID `json:"device"`
+		State  CommandState      `json:"state"`
+	}{c.ID, c.Device, c.State})
+	return Event{At: at, Type: EventCommand, Area: c.Area, Data: data}
 }

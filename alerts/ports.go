@@ -3,6 +3,7 @@ package alerts
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	contract "firewatch/firmware-contracts"
@@ -12,6 +13,8 @@ import (
 var (
 	ErrNotFound = errors.New("not found")
 	ErrConflict = errors.New("conflict") // a unique name is taken, or an idempotency key was used for another order
+	// ErrTooManyCommands is an ErrConflict: the device has MaxOpenCommands open.
+	ErrTooManyCommands = fmt.Errorf("too many open commands: %w", ErrConflict)
 	// ErrUnavailable says that the store's database is away or takes no writes
 	// for now: the same call may work later.
 	ErrUnavailable = errors.New("store unavailable")
@@ -133,22 +136,24 @@ type OrderQuery struct {
 // CommandStore keeps commands to trackers.
 type CommandStore interface {
 	// CreateCommand saves the command and, in the same transaction, ends those
-	// that it supersedes. If the issuer used the key before, the earlier command
-	// is returned and created is false; ErrConflict when that one was asked for
-	// otherwise (device, kind, text or drill), or when the device has
-	// MaxOpenCommands already.
+	// that it supersedes, with an event for each. If the issuer used the key
+	// before, the earlier command is returned and created is false; ErrConflict
+	// when that one was asked for otherwise (device, kind, text or drill),
+	// ErrTooManyCommands when the device has MaxOpenCommands already.
 	CreateCommand(ctx context.Context, c Command, evs []Event) (saved Command, created bool, err error)
 	Command(ctx context.Context, id string) (Command, error)
 	Commands(ctx context.Context, q CommandQuery) ([]Command, error)
 	// DueCommands are the devices with a command whose NextAt is at or before
 	// now, the longest due first.
 	DueCommands(ctx context.Context, now time.Time, limit int) ([]contract.DeviceID, error)
-	// OpenDevices are all devices with an open command, which are told again when
-	// the broker may have lost what it kept.
-	OpenDevices(ctx context.Context) ([]contract.DeviceID, error)
+	// OpenDevices are all devices with a command that is open, or that ended
+	// before it would have expired: they are told again when the broker may have
+	// lost what it kept, or come back with what it kept long ago.
+	OpenDevices(ctx context.Context, now time.Time) ([]contract.DeviceID, error)
 	// UpdateCommands reads all commands of the device that are open or due,
-	// oldest first, lets change change them, and saves those that differ, in one
-	// transaction.
+	// oldest first, lets change change them, and saves those that it returns and
+	// that differ, in one transaction. Who a command is for and what it says
+	// never changes.
 	UpdateCommands(ctx context.Context, device contract.DeviceID, now time.Time,
 		change func([]Command) ([]Command, []Event, error)) error
 	// UpdateCommand is UpdateCommands of one command, in whatever state.

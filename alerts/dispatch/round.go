@@ -118,7 +118,7 @@ func (d *Dispatcher) follow(ctx context.Context, now time.Time) (more bool, err 
 					return false, err
 				}
 			}
-		case alerts.EventAlert, alerts.EventWarning, alerts.EventSeason, alerts.EventRoster:
+		case alerts.EventAlert, alerts.EventWarning, alerts.EventSeason, alerts.EventRoster, alerts.EventCommand:
 		}
 		d.cursor = e.ID
 	}
