@@ -141,6 +141,9 @@ func TestOptionsAreCheckedWithoutDialling(t *testing.T) {
 		"User: colons":    func(o *influx.Options) { o.User, o.Password = "a:b", "secret" },
 		"Database":        func(o *influx.Options) { o.Database = `x"; DROP DATABASE "y` },
 		"RetentionPolicy": func(o *influx.Options) { o.RetentionPolicy = "a/b" },
+		"KeepTenMinutes":  func(o *influx.Options) { o.KeepTenMinutes = time.Hour },
+		"KeepDaily":       func(o *influx.Options) { o.KeepDaily = -time.Hour },
+		"summaries go to": func(o *influx.Options) { o.RetentionPolicy = "m10" },
 		"Keep":            func(o *influx.Options) { o.Keep = time.Minute },
 		"HTTPTimeout":     func(o *influx.Options) { o.HTTPTimeout = -1 },
 	} {
@@ -247,10 +250,10 @@ func TestSetupOfTwoPointX(t *testing.T) {
 		for range 2 {
 			client(t, o)
 		}
-		if len(f.buckets) != 1 || f.buckets[0]["name"] != "firewatch/autogen" || !strings.Contains(fmt.Sprint(f.buckets[0]["retentionRules"]), "7.776e+06") {
+		if len(f.buckets) != 3 || f.buckets[0]["name"] != "firewatch/autogen" || f.buckets[1]["name"] != "firewatch/m10" || f.buckets[2]["name"] != "firewatch/daily" || !strings.Contains(fmt.Sprint(f.buckets[0]["retentionRules"]), "7.776e+06") {
 			t.Errorf("buckets %v", f.buckets)
 		}
-		if len(f.dbrps) != 1 || f.dbrps[0]["bucketID"] != "0000000000000001" || f.dbrps[0]["default"] != true {
+		if len(f.dbrps) != 3 || f.dbrps[0]["bucketID"] != "0000000000000001" || f.dbrps[0]["default"] != true || f.dbrps[1]["default"] != false {
 			t.Errorf("mappings %v", f.dbrps)
 		}
 		f.dbrps[0]["bucketID"] = "0000000000000099"

@@ -32,12 +32,18 @@ func (c *Client) Readings(ctx context.Context, q ingest.ReadingQuery) ([]contrac
 	if q.Newest {
 		order = "DESC"
 	}
+	places := ident(c.opt.RetentionPolicy) + "." + ident(m)
+	if keep := c.rawKept(ctx); m == measurementPosition && keep > 0 && from < time.Now().Add(-keep).UnixNano() {
+		// Of what is older, SOS and reports are kept. Those that lie in both are
+		// one point twice.
+		places += ", " + ident(policyDaily) + "." + ident(m)
+	}
 	var out []contract.Reading
 	var last int64 // time of the point before
 	for from < to && len(out) < q.Limit {
 		rows, want := 0, q.Limit-len(out)
 		statement := fmt.Sprintf("SELECT * FROM %s WHERE %s AND time >= %d AND time < %d ORDER BY time %s LIMIT %d",
-			ident(m), where, from, to, order, want)
+			places, where, from, to, order, want)
 		d := decoder{class: q.Class}
 		err := c.query(ctx, statement, func(s *series) error {
 			d.columns(s)

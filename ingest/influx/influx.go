@@ -42,15 +42,19 @@ type Options struct {
 	// RetentionPolicy is where in the database the readings go, default
 	// autogen. In 2.x the bucket is called "database/policy".
 	RetentionPolicy string
-	// Keep is how long readings are kept; 0 leaves a policy that exists as it
-	// is, and makes a new one that keeps them for ever. Shortening it deletes
-	// what is older.
-	Keep        time.Duration
-	HTTPTimeout time.Duration   // of one request, default 20 s; a write has as much again for each 2 MiB
-	Gzip        Gzip            // when writes are compressed, default GzipAuto
-	MaxBody     int             // bytes of line protocol in one request, default 8 MiB, at least 16 KiB
-	Registry    ingest.Registry // gives the area of a device; nil: no area is stored
-	Log         *zap.Logger     // nil is silent
+	// Keep is how long readings are kept, at least 1 h; 0: for ever. Shortening it
+	// deletes what is older, when that is summed up; see Setup.
+	Keep time.Duration
+	// KeepTenMinutes is how long windows of ten minutes are kept in the policy m10,
+	// and KeepDaily how long those of a day, and SOS and reports as they came, in
+	// the policy daily. At least 48 h; 0: for ever.
+	KeepTenMinutes time.Duration
+	KeepDaily      time.Duration
+	HTTPTimeout    time.Duration   // of one request, default 20 s; a write has as much again for each 2 MiB
+	Gzip           Gzip            // when writes are compressed, default GzipAuto
+	MaxBody        int             // bytes of line protocol in one request, default 8 MiB, at least 16 KiB
+	Registry       ingest.Registry // gives the area of a device; nil: no area is stored
+	Log            *zap.Logger     // nil is silent
 }
 
 // A Client writes to and reads from one database. Its methods may be called
@@ -71,7 +75,17 @@ type Client struct {
 	remote   atomic.Bool // the last connection leads out of the local network
 	buffers  sync.Pool   // of *batch
 	packers  sync.Pool   // of *packer
-	last     [contract.Status + 1]lastKnown
+	last     [contract.Status + 1]newest[contract.Reading]
+	health   newest[ingest.DeviceHealth]
+	raw      struct {
+		sync.Mutex
+		asked time.Time
+		keep  time.Duration
+	}
+	slow    *http.Client // for long answers: as long as the context allows
+	life    context.Context
+	end     context.CancelFunc
+	flights sync.WaitGroup // questions that go on without their asker
 }
 
 var (
@@ -120,9 +134,8 @@ func New(o Options) (*Client, error) {
 	}
 	c.writeURL = base.JoinPath("api/v2/write").String() + "?" + write.Encode()
 	c.queryURL = base.JoinPath("query").String()
-	for i := range c.last {
-		c.last[i].turn = make(chan struct{}, 1)
-	}
+	c.slow = &http.Client{Transport: transport}
+	c.life, c.end = context.WithCancel(context.Background())
 	return c, nil
 }
 
@@ -146,6 +159,10 @@ func (o *Options) check() (*url.URL, error) {
 		return nil, errors.New("influx: Token: spaces and line breaks are not allowed in a token or password")
 	case o.Keep < 0 || o.Keep > 0 && o.Keep < time.Hour:
 		return nil, errors.New("influx: Keep: at least 1h, or 0 for ever")
+	case o.KeepTenMinutes < 0 || o.KeepTenMinutes > 0 && o.KeepTenMinutes < 2*oneDay:
+		return nil, errors.New("influx: KeepTenMinutes: at least 48h, or 0 for ever")
+	case o.KeepDaily < 0 || o.KeepDaily > 0 && o.KeepDaily < 2*oneDay:
+		return nil, errors.New("influx: KeepDaily: at least 48h, or 0 for ever")
 	case o.HTTPTimeout < 0:
 		return nil, errors.New("influx: HTTPTimeout: negative")
 	case o.Gzip > GzipOn:
@@ -168,6 +185,9 @@ func (o *Options) check() (*url.URL, error) {
 	if !validName(o.RetentionPolicy) {
 		return nil, fmt.Errorf("influx: RetentionPolicy %q: want 1 to 64 letters, digits, . _ or -", o.RetentionPolicy)
 	}
+	if o.RetentionPolicy == policyTenMinutes || o.RetentionPolicy == policyDaily {
+		return nil, fmt.Errorf("influx: RetentionPolicy %q: is the name of one that summaries go to", o.RetentionPolicy)
+	}
 	if o.HTTPTimeout == 0 {
 		o.HTTPTimeout = 20 * time.Second
 	}
@@ -177,7 +197,9 @@ func (o *Options) check() (*url.URL, error) {
 	return base, nil
 }
 
-func (o *Options) bucket() string { return o.Database + "/" + o.RetentionPolicy }
+func (o *Options) bucket() string { return o.bucketOf(o.RetentionPolicy) }
+
+func (o *Options) bucketOf(policy string) string { return o.Database + "/" + policy }
 
 // validName allows what needs no quoting rules in a statement or a bucket name.
 func validName(s string) bool {
@@ -186,8 +208,10 @@ func validName(s string) bool {
 	})
 }
 
-// Close lets go of idle connections.
+// Close ends questions that nobody waits for and lets go of idle connections.
 func (c *Client) Close() {
+	c.end()
+	c.flights.Wait()
 	c.client.Close()
 	c.http.CloseIdleConnections()
 }

@@ -2,6 +2,7 @@ package influx
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -11,17 +12,61 @@ import (
 
 	"github.com/influxdata/influxdb-client-go/v2/domain"
 	"go.uber.org/zap"
+
+	"firewatch/ingest"
 )
 
-// Setup makes the database and its retention policy, or on 2.x the bucket and
-// the mapping that lets InfluxQL find it, unless they are there. It may be
-// called at every start.
+// The policies beside the one of the readings. In 2.x they are the buckets
+// "database/m10" and "database/daily".
+const (
+	policyTenMinutes = "m10"
+	policyDaily      = "daily"
+)
+
+const oneDay = 24 * time.Hour
+
+// A policy is one retention policy, or one bucket.
+type policy struct {
+	name     string
+	keep     time.Duration // 0: for ever
+	shard    time.Duration
+	standard bool // of the database
+}
+
+// policies lists what Setup makes. Shards are long enough that a question about
+// years opens few, and short enough that what is kept beyond its time, up to one
+// shard, is little: a week of readings, four weeks of ten-minute windows, 52 weeks
+// of days.
+func (o *Options) policies() []policy {
+	return []policy{
+		{o.RetentionPolicy, o.Keep, shardFor(o.Keep, 7*oneDay), true},
+		{policyTenMinutes, o.KeepTenMinutes, shardFor(o.KeepTenMinutes, 28*oneDay), false},
+		{policyDaily, o.KeepDaily, shardFor(o.KeepDaily, 364*oneDay), false},
+	}
+}
+
+// shardFor is the longest shard, want at most, of which two fit into keep.
+func shardFor(keep, want time.Duration) time.Duration {
+	for _, s := range []time.Duration{364 * oneDay, 28 * oneDay, 7 * oneDay, oneDay} {
+		if s <= want && (keep == 0 || 2*s <= keep) {
+			return s
+		}
+	}
+	return time.Hour // the shortest that InfluxDB allows
+}
+
+// Setup makes the database and its retention policies, or on 2.x the buckets and
+// the mappings that let InfluxQL find them, unless they are there. It lengthens a
+// policy of 1.8 that keeps less than it should, and shortens one only when nothing
+// is lost by it; else the Downsampler does, as soon as everything is summed up. A
+// bucket of 2.x that exists keeps its retention. Setup may be called at every
+// start.
 func (c *Client) Setup(ctx context.Context) error {
-	version, err := c.version(ctx)
+	major, err := c.major(ctx)
 	if err != nil {
 		return err
 	}
-	switch major, _, _ := strings.Cut(strings.TrimPrefix(version, "v"), "."); major {
+	switch major {
 	case "2":
 		err = c.setupV2(ctx)
 	case "3":
@@ -35,26 +80,147 @@ func (c *Client) Setup(ctx context.Context) error {
 	return nil
 }
 
+// major is the first number of the server's version.
+func (c *Client) major(ctx context.Context) (string, error) {
+	version, err := c.version(ctx)
+	major, _, _ := strings.Cut(strings.TrimPrefix(version, "v"), ".")
+	return major, err
+}
+
 func (c *Client) setupV1(ctx context.Context) error {
-	db, rp := ident(c.opt.Database), ident(c.opt.RetentionPolicy)
-	if err := c.execute(ctx, "CREATE DATABASE "+db); err != nil {
+	if err := c.execute(ctx, "CREATE DATABASE "+ident(c.opt.Database)); err != nil {
 		return err
 	}
-	keep := "INF"
-	if c.opt.Keep > 0 {
-		keep = fmt.Sprintf("%ds", int64(c.opt.Keep/time.Second))
-	}
-	err := c.execute(ctx, "CREATE RETENTION POLICY "+rp+" ON "+db+" DURATION "+keep+" REPLICATION 1")
-	said := (*statementError)(nil)
-	if !errors.As(err, &said) || !strings.Contains(said.text, "already exists") && !strings.Contains(said.text, "conflicts") {
+	have, err := c.kept(ctx)
+	if err != nil {
 		return err
 	}
-	// It is there with another duration.
-	if c.opt.Keep == 0 {
+	for _, p := range c.opt.policies() {
+		keep, found := have[p.name]
+		switch {
+		case !found:
+			err = c.execute(ctx, "CREATE RETENTION POLICY "+ident(p.name)+" ON "+ident(c.opt.Database)+
+				" DURATION "+p.duration()+" REPLICATION 1 SHARD DURATION "+influxSeconds(p.shard))
+		case keep == p.keep:
+		case longer(p.keep, keep):
+			err = c.alter(ctx, p)
+		default:
+			var older bool
+			if older, err = c.holdsOlder(ctx, p); err != nil {
+				break
+			}
+			if older {
+				c.log.Info("a policy keeps more than it should until everything is summed up", zap.String("policy", p.name))
+				break
+			}
+			err = c.alter(ctx, p)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func longer(a, b time.Duration) bool { return b != 0 && (a == 0 || a > b) }
+
+func (p policy) duration() string {
+	if p.keep == 0 {
+		return "INF"
+	}
+	return influxSeconds(p.keep)
+}
+
+func influxSeconds(d time.Duration) string { return fmt.Sprintf("%ds", int64(d/time.Second)) }
+
+func (c *Client) alter(ctx context.Context, p policy) error {
+	c.log.Info("changing how long is kept", zap.String("policy", p.name), zap.Duration("keep", p.keep))
+	return c.execute(ctx, "ALTER RETENTION POLICY "+ident(p.name)+" ON "+ident(c.opt.Database)+
+		" DURATION "+p.duration()+" SHARD DURATION "+influxSeconds(p.shard))
+}
+
+// shorten brings the policies of 1.8 that keep too much down to what they should.
+// The caller knows that everything older is summed up.
+func (c *Client) shorten(ctx context.Context) error {
+	if major, err := c.major(ctx); err != nil || major == "2" || major == "3" {
+		return err
+	}
+	have, err := c.kept(ctx)
+	if err != nil {
+		return err
+	}
+	for _, p := range c.opt.policies() {
+		if keep, found := have[p.name]; found && longer(keep, p.keep) {
+			if err := c.alter(ctx, p); err != nil {
+				return fmt.Errorf("shortening policy %s: %w", p.name, err)
+			}
+		}
+	}
+	return nil
+}
+
+// kept asks 1.8 for its policies and how long each keeps, 0 for ever.
+func (c *Client) kept(ctx context.Context) (map[string]time.Duration, error) {
+	have := map[string]time.Duration{}
+	err := c.query(ctx, "SHOW RETENTION POLICIES ON "+ident(c.opt.Database), func(s *series) error {
+		for _, row := range s.Values {
+			name, duration := "", ""
+			for i := range min(len(row), len(s.Columns)) {
+				switch v, _ := row[i].(string); s.Columns[i] {
+				case "name":
+					name = v
+				case "duration":
+					duration = v
+				}
+			}
+			d, err := time.ParseDuration(duration)
+			if err != nil {
+				return fmt.Errorf("reading the duration of policy %s: %w", name, err)
+			}
+			have[name] = d
+		}
 		return nil
+	})
+	return have, err
+}
+
+// keptFor is how long answers about what rawKept may be old.
+const keptFor = 10 * time.Minute
+
+// rawKept is how long readings are really kept, 0 for ever: a policy that was
+// long may not have been shortened yet, because not everything is summed up.
+func (c *Client) rawKept(ctx context.Context) time.Duration {
+	c.raw.Lock()
+	defer c.raw.Unlock()
+	if !c.raw.asked.IsZero() && time.Since(c.raw.asked) < keptFor {
+		return c.raw.keep
 	}
-	c.log.Info("changing how long readings are kept", zap.String("bucket", c.opt.bucket()), zap.Duration("keep", c.opt.Keep))
-	return c.execute(ctx, "ALTER RETENTION POLICY "+rp+" ON "+db+" DURATION "+keep+" SHARD DURATION 0s")
+	keep := c.opt.Keep // also what stands in 2.x, which says 0 of every bucket
+	if major, err := c.major(ctx); err != nil {
+		return keep
+	} else if major != "2" && major != "3" {
+		have, err := c.kept(ctx)
+		if err != nil {
+			return keep
+		}
+		if d, found := have[c.opt.RetentionPolicy]; found {
+			keep = d
+		}
+	}
+	c.raw.keep, c.raw.asked = keep, time.Now()
+	return keep
+}
+
+// holdsOlder reports whether the policy has anything that its new length would
+// delete.
+func (c *Client) holdsOlder(ctx context.Context, p policy) (bool, error) {
+	found := false
+	err := c.query(ctx, fmt.Sprintf("SELECT * FROM %s./.*/ WHERE time < %d LIMIT 1", ident(p.name), time.Now().Add(-p.keep).UnixNano()),
+		func(s *series) error {
+			found = found || len(s.Values) > 0
+			return nil
+		})
+	return found, err
 }
 
 // execute runs a statement that changes something and returns nothing.
@@ -77,28 +243,37 @@ func (c *Client) setupV2(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("finding organization %s: %w", c.opt.Org, err)
 	}
-	bucket, err := c.bucketV2(ctx, *org.Id)
-	if err != nil {
-		return err
+	for _, p := range c.opt.policies() {
+		bucket, err := c.bucketV2(ctx, *org.Id, p)
+		if err != nil {
+			return err
+		}
+		if err := c.mappingV2(ctx, *org.Id, *bucket.Id, p); err != nil {
+			return err
+		}
 	}
+	return nil
+}
+
+// mappingV2 lets InfluxQL find the bucket.
+func (c *Client) mappingV2(ctx context.Context, orgID, bucketID string, p policy) error {
 	api := c.client.APIClient()
-	found, err := api.GetDBRPs(ctx, &domain.GetDBRPsParams{OrgID: org.Id, Db: &c.opt.Database, Rp: &c.opt.RetentionPolicy})
+	found, err := api.GetDBRPs(ctx, &domain.GetDBRPsParams{OrgID: &orgID, Db: &c.opt.Database, Rp: &p.name})
 	if err != nil {
 		return fmt.Errorf("listing DBRP mappings: %w", err)
 	}
 	if found.Content != nil {
 		for _, m := range *found.Content {
-			if m.BucketID == *bucket.Id {
+			if m.BucketID == bucketID {
 				return nil // ours of an earlier start, or the one that newer 2.x imply
 			}
 			if m.Virtual == nil || !*m.Virtual {
-				return fmt.Errorf("the DBRP mapping of %s leads to another bucket, %s", c.opt.bucket(), m.BucketID)
+				return fmt.Errorf("the DBRP mapping of %s leads to another bucket, %s", c.opt.bucketOf(p.name), m.BucketID)
 			}
 		}
 	}
-	isDefault := true
 	if _, err := api.PostDBRP(ctx, &domain.PostDBRPAllParams{Body: domain.PostDBRPJSONRequestBody{
-		BucketID: *bucket.Id, Database: c.opt.Database, RetentionPolicy: c.opt.RetentionPolicy, Default: &isDefault, OrgID: org.Id,
+		BucketID: bucketID, Database: c.opt.Database, RetentionPolicy: p.name, Default: &p.standard, OrgID: &orgID,
 	}}); err != nil {
 		return fmt.Errorf("making the DBRP mapping: %w", err)
 	}
@@ -106,8 +281,8 @@ func (c *Client) setupV2(ctx context.Context) error {
 }
 
 // bucketV2 finds the bucket or makes it.
-func (c *Client) bucketV2(ctx context.Context, orgID string) (*domain.Bucket, error) {
-	name := c.opt.bucket()
+func (c *Client) bucketV2(ctx context.Context, orgID string, p policy) (*domain.Bucket, error) {
+	name := c.opt.bucketOf(p.name)
 	find := func() (*domain.Bucket, error) {
 		list, err := c.client.APIClient().GetBuckets(ctx, &domain.GetBucketsParams{OrgID: &orgID, Name: &name})
 		if err != nil || list.Buckets == nil || len(*list.Buckets) == 0 {
@@ -122,8 +297,9 @@ func (c *Client) bucketV2(ctx context.Context, orgID string) (*domain.Bucket, er
 		return bucket, nil
 	}
 	var rules []domain.RetentionRule
-	if c.opt.Keep > 0 {
-		rules = append(rules, domain.RetentionRule{EverySeconds: int64(c.opt.Keep / time.Second)})
+	if p.keep > 0 {
+		shard := int64(p.shard / time.Second)
+		rules = append(rules, domain.RetentionRule{EverySeconds: int64(p.keep / time.Second), ShardGroupDurationSeconds: &shard})
 	}
 	bucket, err := c.client.BucketsAPI().CreateBucketWithNameWithID(ctx, orgID, name, rules...)
 	if err == nil {
@@ -134,3 +310,15 @@ func (c *Client) bucketV2(ctx context.Context, orgID string) (*domain.Bucket, er
 	}
 	return nil, fmt.Errorf("making bucket %s: %w", name, errors.Join(err, findErr))
 }
+
+// number is a JSON number of an answer, or false.
+func number(v any) (int64, bool) {
+	n, ok := v.(json.Number)
+	if !ok {
+		return 0, false
+	}
+	i, err := n.Int64()
+	return i, err == nil
+}
+
+var _ ingest.HealthLog = (*Client)(nil)

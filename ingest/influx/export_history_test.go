@@ -1,0 +1,26 @@
+package influx
+
+import (
+	"context"
+
+	"github.com/prometheus/client_golang/prometheus/testutil"
+)
+
+// Round does what is due.
+func (d *Downsampler) Round(ctx context.Context) (again bool, err error) { return d.round(ctx) }
+
+// Hurry makes due what waits.
+func (d *Downsampler) Hurry() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for w, e := range d.pending {
+		e.due = 0
+		d.pending[w] = e
+	}
+}
+
+// Done is how many windows were summed up.
+func (d *Downsampler) Done() float64 { return testutil.ToFloat64(d.done) }
+
+// Database is the database's name.
+func (c *Client) Database() string { return c.opt.Database }
