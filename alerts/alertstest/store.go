@@ -20,6 +20,7 @@ type Store interface {
 	alerts.AccountStore
 	alerts.AlertStore
 	alerts.OrderStore
+	alerts.CommandStore
 	alerts.WarningStore
 	alerts.EventStore
 	alerts.AuditStore
@@ -40,6 +41,7 @@ func StoreSuite(t *testing.T, open func(t *testing.T) Store) {
 		{"Alerts", alertTests},
 		{"Orders", orderTests},
 		{"Deliveries", deliveryTests},
+		{"Commands", commandTests},
 		{"Warnings", warningTests},
 		{"Seasons", seasonTests},
 		{"Events", eventTests},

@@ -39,7 +39,7 @@ func testCrash(t dialectTest) {
 	openMigrated(t, addr)
 	given := map[string]bool{}
 	for round := range 4 {
-		killChild(t.T, addr, 3+5*round, given)
+		killChild(t.T, "TestCrashChild", addr, 3+5*round, given)
 	}
 
 	s := openMigrated(t, addr)
@@ -84,13 +84,13 @@ func testCrash(t dialectTest) {
 	t.Logf("%d orders after 4 kills", len(os))
 }
 
-// killChild lets a child give at least n orders, and adds to given all that it
-// named before it died.
-func killChild(t *testing.T, addr string, n int, given map[string]bool) {
+// killChild lets a child give at least n orders or commands, and adds to given
+// all that it named before it died.
+func killChild(t *testing.T, test, addr string, n int, given map[string]bool) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	child := exec.CommandContext(ctx, os.Args[0], "-test.run=^TestCrashChild$")
+	child := exec.CommandContext(ctx, os.Args[0], "-test.run=^"+test+"$")
 	child.Env = append(os.Environ(), crashEnv+"="+addr)
 	out, err := child.StdoutPipe()
 	must(t, err)
@@ -110,7 +110,7 @@ func killChild(t *testing.T, addr string, n int, given map[string]bool) {
 	}
 	err = child.Wait()
 	if said < n || err == nil {
-		t.Fatalf("the child gave %d orders and ended with %v: %v", said, err, other)
+		t.Fatalf("the child gave %d and ended with %v: %v", said, err, other)
 	}
 }
 

@@ -8,14 +8,16 @@
 // fsync a transaction). On PostgreSQL the server's synchronous_commit decides.
 //
 // Locks are taken in one order, so that no two writers wait for each other:
-// the roster or the warnings counter, an order, its deliveries, alerts by
-// rising id, rule states, and last the counter of events. Who holds that
+// the roster or the counter of warnings or of commands, an order, its
+// deliveries, the commands of a device by age, alerts by rising id, rule states,
+// and last the counter of events. Who holds that
 // counter is the only one to write events until the commit; that makes event
 // ids rise in the order of commits, without gaps.
 //
 // An error of a database that is away, full, locked for long or read-only is
 // alerts.ErrUnavailable, by its code.
 //
-// A function handed to UpdateAlert or UpdateDelivery runs inside the
-// transaction and must not call the store: SQLite has one writer.
+// A function handed to UpdateAlert, UpdateDelivery, UpdateDevice, UpdateCommand
+// or UpdateCommands runs inside the transaction and must not call the store:
+// SQLite has one writer.
 package sqlstore

@@ -25,6 +25,7 @@ var (
 	_ alerts.AccountStore = (*Store)(nil)
 	_ alerts.AlertStore   = (*Store)(nil)
 	_ alerts.OrderStore   = (*Store)(nil)
+	_ alerts.CommandStore = (*Store)(nil)
 	_ alerts.WarningStore = (*Store)(nil)
 	_ alerts.EventStore   = (*Store)(nil)
 	_ alerts.AuditStore   = (*Store)(nil)

@@ -46,6 +46,7 @@ var dialectTests = map[string]func(dialectTest){
 	"PasswordAndDisablingEndSessions":       testSessionsEnd,
 	"LargeRosterIsReplacedInOneTransaction": testLargeRoster,
 	"CrashLosesNoOrder":                     testCrash,
+	"CrashLosesNoCommand":                   testCommandCrash,
 }
 
 func TestSQLite(t *testing.T) {

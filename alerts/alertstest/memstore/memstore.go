@@ -31,6 +31,7 @@ type Store struct {
 	orders     map[string]alerts.Order
 	deliveries map[deliveryKey]alerts.Delivery
 	attempts   []alerts.Attempt
+	commands   map[string]alerts.Command
 	warnings   []alerts.Warning
 	seasons    []savedSeasons
 	events     []alerts.Event
@@ -59,6 +60,7 @@ var (
 	_ alerts.AccountStore = (*Store)(nil)
 	_ alerts.AlertStore   = (*Store)(nil)
 	_ alerts.OrderStore   = (*Store)(nil)
+	_ alerts.CommandStore = (*Store)(nil)
 	_ alerts.WarningStore = (*Store)(nil)
 	_ alerts.EventStore   = (*Store)(nil)
 	_ alerts.AuditStore   = (*Store)(nil)
@@ -76,6 +78,7 @@ func New() *Store {
 		judged:     map[string]uint64{},
 		orders:     map[string]alerts.Order{},
 		deliveries: map[deliveryKey]alerts.Delivery{},
+		commands:   map[string]alerts.Command{},
 		leases:     map[string]lease{},
 	}
 }
