@@ -27,6 +27,9 @@ import (
 const (
 	dialTime  = 10 * time.Second // to connect, without the MQTT handshake
 	drainTime = 5 * time.Second  // for the acknowledgements at a stop
+	// A broker that was killed has forgotten the session, and acknowledges what
+	// nobody hears until the subscription is back.
+	reconnectMax = 2 * time.Second
 )
 
 // Options configures a Source. URL, ClientID and Log are required.
@@ -146,7 +149,7 @@ func (r *run) options() *paho.ClientOptions {
 	opts := paho.NewClientOptions().AddBroker(r.o.URL).
 		SetClientID(r.o.ClientID).SetUsername(r.o.Username).SetPassword(r.o.Password).
 		SetCleanSession(false).SetAutoAckDisabled(true).SetOrderMatters(true).
-		SetAutoReconnect(true).SetMaxReconnectInterval(10 * time.Second).
+		SetAutoReconnect(true).SetMaxReconnectInterval(reconnectMax).
 		SetConnectRetry(true).SetConnectRetryInterval(time.Second).SetConnectTimeout(dialTime).
 		SetKeepAlive(30 * time.Second).SetPingTimeout(60 * time.Second).
 		SetCustomOpenConnectionFn(r.open).

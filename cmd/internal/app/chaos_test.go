@@ -150,6 +150,9 @@ func (w *chaos) run(t *testing.T, seed uint64, readings int, outage time.Duratio
 		})
 		c.fault()
 	}
+	if c.broker != nil {
+		c.hears()
+	}
 	close(enough) // now the last one of each device may go: it comes after every loss
 	for _, d := range fleet {
 		select {
@@ -302,6 +305,26 @@ func (c *world) stallInflux() {
 func (c *world) stallFirewatch() { c.stall("firewatch", c.fw.cmd.Process.Pid, time.Second) }
 func (c *world) stallBroker()    { c.stall("mosquitto", c.broker.PID(), time.Second) }
 
+// hears waits until what is published now reaches InfluxDB: mosquitto has lost the
+// session when it was killed, and until firewatch has a new one it acknowledges
+// what nobody will ever get.
+func (c *world) hears() {
+	c.t.Helper()
+	n := 0
+	eventually(c.t, "a reading that was published after the faults", func() bool {
+		n++
+		if err := tryMosquittoPub(c.broker.Addr, "", "fw/v1/trackers/bd-t-00999/status", fmt.Sprintf(`{"t":%d,"battery_pct":%d}`, time.Now().UnixMilli(), n%100)); err != nil {
+			return false
+		}
+		body, err := c.query(`SELECT count("battery_pct") FROM "device_status"`)
+		return err == nil && strings.Contains(string(body), "device_status")
+	})
+}
+
+func (c *world) query(q string) ([]byte, error) {
+	return get(c.influx.URL()+"/query?"+url.Values{"db": {c.database}, "epoch": {"ms"}, "q": {q}}.Encode(), "Token "+c.influx.Token())
+}
+
 func (c *world) killBroker() {
 	c.killedBroker = true
 	c.broker.Kill(c.t)
@@ -339,9 +362,7 @@ func (c *world) fillDisk() {
 
 // stored is how many readings InfluxDB has, and how many different ones.
 func (c *world) stored() (count, distinct int, err error) {
-	body, err := get(c.influx.URL()+"/query?"+url.Values{
-		"db": {c.database}, "epoch": {"ms"}, "q": {`SELECT count("seq") FROM "position" GROUP BY "device"; SELECT count(distinct("seq")) FROM "position" GROUP BY "device"`},
-	}.Encode(), "Token "+c.influx.Token())
+	body, err := c.query(`SELECT count("seq") FROM "position" GROUP BY "device"; SELECT count(distinct("seq")) FROM "position" GROUP BY "device"`)
 	if err != nil {
 		return 0, 0, err
 	}
