@@ -204,14 +204,18 @@ func (c *Command) Take(a contract.Answer, now time.Time) (changed bool, err erro
 	return *c != before, nil
 }
 
+// Level is how grave the command is.
+func (c *Command) Level() Severity {
+	if c.Kind == CommandReturn {
+		return Orange
+	}
+	return Blue
+}
+
 // OnWire is the command as the device sees it.
 func (c *Command) OnWire() contract.Order {
-	level := Blue
-	if c.Kind == CommandReturn {
-		level = Orange
-	}
 	return contract.Order{
-		ID: c.ID, Kind: string(c.Kind), Level: level.String(), Text: c.Text, Drill: c.Drill,
+		ID: c.ID, Kind: string(c.Kind), Level: c.Level().String(), Text: c.Text, Drill: c.Drill,
 		Issued: c.Issued, AnswerBy: c.Expires, Issuer: c.Issuer,
 	}
 }

@@ -413,8 +413,8 @@ func (b *bench) answer(ctx context.Context, a contract.Answer) error {
 		}
 		if panics >= maxPanics || !panicked && (errors.Is(err, alerts.ErrNotFound) || errors.Is(err, alerts.ErrConflict)) {
 			b.met.answers.WithLabelValues("refused").Inc()
-			b.Log.Error("answer cannot be taken", zap.Error(err), zap.String("team", string(a.Team)), zap.String("order", a.Order),
-				zap.String("answer", string(a.Receipt)), zap.String("reason", a.Reason), zap.String("by", a.By),
+			b.Log.Error("answer cannot be taken", zap.Error(err), zap.String("team", string(a.Team)), zap.String("device", string(a.Device)),
+				zap.String("order", a.Order), zap.String("answer", string(a.Receipt)), zap.String("reason", a.Reason), zap.String("by", a.By),
 				zap.Time("said", a.At), zap.Time("received", a.Received))
 			b.set(partStore, nil)
 			return nil

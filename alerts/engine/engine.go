@@ -41,7 +41,7 @@ type Options struct {
 	Orders   alerts.OrderStore
 	Warnings alerts.WarningStore
 	Rules    alerts.RuleSet
-	// Answers takes a team's answer. alerts.ErrNotFound and alerts.ErrConflict
+	// Answers takes the answer of a team or a tracker. alerts.ErrNotFound and alerts.ErrConflict
 	// mean that the answer will never fit; anything else is tried again.
 	Answers func(ctx context.Context, a contract.Answer) error
 	Lease   alerts.LeaseStore // nil: this is the only engine

@@ -1,6 +1,7 @@
 // Package mqtt tells teams their orders over MQTT: one retained message per
 // team, QoS 1, with all the orders that the team has not answered. A terminal
 // that connects later finds it; when nothing is left to answer, it is cleared.
+// Trackers are told their commands in the same way.
 package mqtt
 
 import (
@@ -14,10 +15,6 @@ import (
 
 	paho "github.com/eclipse/paho.mqtt.golang"
 	"go.uber.org/zap"
-
-	"firewatch/alerts"
-	contract "firewatch/firmware-contracts"
-	contractv1 "firewatch/firmware-contracts/v1"
 )
 
 // Options configures a Notifier. URL, ClientID and Log are required.
@@ -41,8 +38,9 @@ type Options struct {
 // when it comes back, so an old state could be retained over a newer one. What
 // was under way when a connection ended is an error, and the caller tells anew.
 type Notifier struct {
-	o       Options
-	renewed chan struct{}
+	o        Options
+	renewed  chan struct{}
+	trackers Trackers
 
 	mu    sync.Mutex
 	conn  *connection // nil: not connected
@@ -82,7 +80,9 @@ func New(o Options) (*Notifier, error) {
 	if o.RetryMax < o.RetryMin {
 		o.RetryMax = max(10*time.Second, o.RetryMin)
 	}
-	return &Notifier{o: o, renewed: make(chan struct{}, 1), state: errors.New("not connected yet")}, nil
+	n := &Notifier{o: o, renewed: make(chan struct{}, 1), state: errors.New("not connected yet")}
+	n.trackers = Trackers{n: n, renewed: make(chan struct{}, 1)}
+	return n, nil
 }
 
 // Channel is "mqtt".
@@ -91,7 +91,7 @@ func (n *Notifier) Channel() string { return "mqtt" }
 // Renewed receives after each connection: the broker may have lost what it kept.
 func (n *Notifier) Renewed() <-chan struct{} { return n.renewed }
 
-// Ready reports why no team can be told anything now, or nil.
+// Ready reports why nobody can be told anything now, or nil.
 func (n *Notifier) Ready() error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -107,9 +107,11 @@ func (n *Notifier) Run(ctx context.Context) error {
 			wait = n.o.RetryMin
 			n.set(c, nil)
 			n.o.Log.Info("connected to the MQTT broker")
-			select {
-			case n.renewed <- struct{}{}:
-			default:
+			for _, renewed := range []chan struct{}{n.renewed, n.trackers.renewed} {
+				select {
+				case renewed <- struct{}{}:
+				default:
+				}
 			}
 			select {
 			case <-ctx.Done():
@@ -169,83 +171,4 @@ func (n *Notifier) connect(ctx context.Context) (*connection, error) {
 		return nil, fmt.Errorf("connecting to the MQTT broker: %w", err)
 	}
 	return c, nil
-}
-
-// Notify publishes the team's open orders as retained state, and waits for the
-// broker's acknowledgement. Without a connection it fails at once. When more
-// orders are open than one message holds, the gravest are told.
-func (n *Notifier) Notify(ctx context.Context, team alerts.Team, open []contract.Order) error {
-	payload, err := n.encode(team, open)
-	if err != nil {
-		return &alerts.PermanentError{Cause: err}
-	}
-	if err := ctx.Err(); err != nil {
-		return fmt.Errorf("telling team %s: %w", team.ID, err)
-	}
-	n.mu.Lock()
-	c, state := n.conn, n.state
-	n.mu.Unlock()
-	if c == nil {
-		return fmt.Errorf("telling team %s: %w", team.ID, state)
-	}
-	// Publish itself blocks while paho's writer is busy with a dead connection.
-	done := make(chan paho.Token, 1)
-	go func() {
-		t := c.client.Publish(contract.TeamOrders(team.ID), 1, true, payload)
-		select {
-		case <-t.Done():
-		case <-c.lost:
-		}
-		done <- t
-	}()
-	select {
-	case <-ctx.Done():
-		return fmt.Errorf("telling team %s: waiting for the broker: %w", team.ID, ctx.Err())
-	case <-c.lost:
-		return fmt.Errorf("telling team %s: connection to the MQTT broker lost: %w", team.ID, c.cause)
-	case t := <-done:
-		select {
-		case <-c.lost: // paho ends the tokens of a lost connection without an error
-			return fmt.Errorf("telling team %s: connection to the MQTT broker lost: %w", team.ID, c.cause)
-		default:
-		}
-		if err := t.Error(); err != nil {
-			return fmt.Errorf("telling team %s: %w", team.ID, err)
-		}
-		return nil
-	}
-}
-
-// encode writes the state. It leaves out an order that cannot be written, which
-// must not keep the others back, and the least grave of more than a message holds.
-func (n *Notifier) encode(team alerts.Team, open []contract.Order) ([]byte, error) {
-	if err := team.ID.Validate(); err != nil {
-		return nil, err
-	}
-	told := make([]contract.Order, 0, len(open))
-	var fault error
-	for _, o := range open {
-		if _, err := contractv1.AppendOrders(nil, contractv1.JSON, team.ID, []contract.Order{o}, time.Now()); err != nil {
-			fault = err
-			n.o.Log.Error("an order cannot be written", zap.String("team", string(team.ID)), zap.String("order", o.ID), zap.Error(err))
-			continue
-		}
-		told = append(told, o)
-	}
-	if len(told) == 0 && fault != nil {
-		return nil, fault
-	}
-	for {
-		// Not nil: paho wants a []byte, and the empty one clears the retained message.
-		payload, err := contractv1.AppendOrders([]byte{}, contractv1.JSON, team.ID, told, time.Now())
-		if err == nil && len(payload) <= contract.MaxMessageBytes {
-			return payload, nil
-		}
-		if len(told) <= 1 {
-			return nil, fmt.Errorf("orders of team %s do not fit into a message: %w", team.ID, err)
-		}
-		told = told[:len(told)-1]
-		n.o.Log.Warn("more orders are open than a message holds; the least grave is left out",
-			zap.String("team", string(team.ID)), zap.Int("told", len(told)))
-	}
 }

@@ -106,19 +106,24 @@ func eventually(t *testing.T, what string, ok func() bool) {
 	}
 }
 
-// terminal connects as a team's terminal does and returns what is retained for
-// the team, and what comes while f runs.
+// terminal is what is retained for the team.
 func (b *broker) terminal(t *testing.T, team contract.TeamID) []byte {
 	t.Helper()
+	return b.stands(t, contract.TeamOrders(team))
+}
+
+// stands connects as a terminal does and returns what is retained on the topic.
+func (b *broker) stands(t *testing.T, topic string) []byte {
+	t.Helper()
 	got := make(chan paho.Message, 16)
-	c := paho.NewClient(paho.NewClientOptions().AddBroker(b.url()).SetClientID("terminal-" + string(team)).
+	c := paho.NewClient(paho.NewClientOptions().AddBroker(b.url()).SetClientID("terminal").
 		SetUsername(user).SetPassword(password).SetAutoReconnect(false).
 		SetDefaultPublishHandler(func(_ paho.Client, m paho.Message) { got <- m }))
 	wait(t, c.Connect())
 	defer c.Disconnect(100)
-	wait(t, c.Subscribe(contract.TeamOrders(team), 1, nil))
+	wait(t, c.Subscribe(topic, 1, nil))
 	// What is retained comes before this.
-	marker := "test/marker/" + string(team)
+	const marker = "test/marker"
 	wait(t, c.Subscribe(marker, 1, nil))
 	wait(t, c.Publish(marker, 1, false, "x"))
 	var payload []byte
@@ -211,6 +216,43 @@ func TestEmptyStateClearsTheRetainedMessage(t *testing.T) {
 		if p := b.terminal(t, "t1"); p != nil {
 			t.Errorf("still retained: %s", p)
 		}
+	}
+}
+
+func TestTrackersAreToldAsTeamsAre(t *testing.T) {
+	b := startBroker(t)
+	n := run(t, b)
+	to := n.Trackers()
+	for _, renewed := range []<-chan struct{}{n.Renewed(), to.Renewed()} { // each hears of it
+		select {
+		case <-renewed:
+		case <-time.After(patience):
+			t.Fatal("the connection was not told of")
+		}
+	}
+	open := []contract.Order{{ID: "cm-2", Kind: "return", Level: "orange", Text: "请返回"}, {ID: "cm-1", Kind: "locate"}}
+	if err := to.Tell(t.Context(), "trk-1", open); err != nil {
+		t.Fatal(err)
+	}
+	if err := n.Notify(t.Context(), alerts.Team{ID: "trk-1"}, []contract.Order{{ID: "or-1", Kind: "standby"}}); err != nil {
+		t.Fatal(err) // a team that happens to have the id
+	}
+	got, err := contractv1.DecodeOrders(b.stands(t, "fw/v1/trackers/trk-1/orders"))
+	if err != nil || got.Team != "" || len(got.Orders) != 2 || got.Orders[0] != open[0] || got.Orders[1] != open[1] {
+		t.Errorf("%+v, %v", got, err)
+	}
+	if err := to.Tell(t.Context(), "trk-1", nil); err != nil {
+		t.Fatal(err)
+	}
+	if p := b.stands(t, "fw/v1/trackers/trk-1/orders"); p != nil {
+		t.Errorf("still retained: %s", p)
+	}
+	if p := b.stands(t, "fw/v1/teams/trk-1/orders"); p == nil {
+		t.Error("the team's state went with the tracker's")
+	}
+	var never *alerts.PermanentError
+	if err := to.Tell(t.Context(), "a/b", nil); !errors.As(err, &never) {
+		t.Errorf("a device that is no id: %v", err)
 	}
 }
 
