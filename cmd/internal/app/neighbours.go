@@ -47,7 +47,8 @@ func (s *system) openInflux(ctx context.Context) error {
 		return fmt.Errorf("influx-gzip: %w", err)
 	}
 	client, err := influx.New(influx.Options{
-		URL: url, Token: token, Org: s.InfluxOrg, Database: s.InfluxDatabase, Keep: s.InfluxKeep, Gzip: gzip, Registry: s.registry, Log: s.log,
+		URL: url, Token: token, Org: s.InfluxOrg, Database: s.InfluxDatabase, Keep: s.InfluxKeep,
+		KeepTenMinutes: s.KeepTenMinutes, KeepDaily: s.KeepDaily, Gzip: gzip, Registry: s.registry, Log: s.log,
 	})
 	if err != nil {
 		return fmt.Errorf("influx: %w", err)

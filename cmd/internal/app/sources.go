@@ -13,6 +13,7 @@ import (
 	contract "firewatch/firmware-contracts"
 	"firewatch/ingest"
 	"firewatch/ingest/chirpstack"
+	"firewatch/ingest/influx"
 	"firewatch/ingest/mqtt"
 	"firewatch/ingest/owntracks"
 	"firewatch/ingest/quarantine"
@@ -40,8 +41,15 @@ func (s *system) startIngest(context.Context) error {
 	}
 	s.health.add("intake", func(context.Context) error { return o.Intake.Ready() })
 	if s.Has(config.Ingest) {
+		sums, err := influx.NewDownsampler(influx.DownsamplerOptions{
+			Client: s.influx, Instance: s.holder, Registerer: s.metrics, Log: s.log.Named("downsampling"),
+		})
+		if err != nil {
+			return fmt.Errorf("downsampling: %w", err)
+		}
+		s.stack.Go("downsampling", sums.Run)
 		o.Drain, err = ingest.NewDrain(ingest.DrainOptions{
-			Journal: s.journal, Reader: influxReader, Sink: s.influx, Quarantine: q, QuarantineLog: s.influx, CountsEvery: 5 * time.Second,
+			Journal: s.journal, Reader: influxReader, Sink: influx.Observe(s.influx, sums, s.influx), Quarantine: q, QuarantineLog: s.influx, CountsEvery: 5 * time.Second,
 			Log: s.log.Named("drain"), Metrics: s.metrics,
 		})
 		if err != nil {
