@@ -33,7 +33,7 @@ type DrainOptions struct {
 	Quarantine    Quarantine    // for what the sink will never take
 	QuarantineLog QuarantineLog // nil: the counts are not written
 	Reader        string        // name at the journal; default "influx"
-	BatchReadings int           // at most so many entries in one write; default 20000
+	BatchReadings int           // at most so many entries in one write; default 10000
 	InFlight      int           // at most so many writes at once, 1..16; default 2
 	CountsEvery   time.Duration // between writes of changed quarantine counts; default 30 s
 	RetryMin      time.Duration // first wait after a failed write; default 200 ms
@@ -95,7 +95,7 @@ func NewDrain(o DrainOptions) (*Drain, error) {
 		o.Reader = "influx"
 	}
 	if o.BatchReadings <= 0 {
-		o.BatchReadings = 20_000
+		o.BatchReadings = 10_000
 	}
 	if o.InFlight == 0 {
 		o.InFlight = 2
