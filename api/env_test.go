@@ -298,6 +298,9 @@ type history struct {
 	mu         sync.Mutex
 	readings   []contract.Reading // by measured time
 	quarantine []ingest.QuarantineCount
+	health     []ingest.DeviceHealth
+	windows    []ingest.Window
+	window     ingest.WindowQuery // the last one asked
 	err        error
 	asked      int
 	hold       chan struct{} // when set, Last waits for it
@@ -311,7 +314,8 @@ func (h *history) Readings(_ context.Context, q ingest.ReadingQuery) ([]contract
 	}
 	var out []contract.Reading
 	for _, r := range h.readings {
-		if r.Device == q.Device && r.Class == q.Class && !r.Measured.Before(q.From) && r.Measured.Before(q.To) {
+		class := r.Class == q.Class || q.Class == contract.Position && (r.Class == contract.SOS || r.Class == contract.Report)
+		if r.Device == q.Device && class && !r.Measured.Before(q.From) && r.Measured.Before(q.To) {
 			out = append(out, r)
 		}
 	}
@@ -382,8 +386,15 @@ func secretless(t *testing.T, body io.Reader) {
 	}
 }
 
-func (h *history) Windows(context.Context, ingest.WindowQuery) ([]ingest.Window, error) {
-	return nil, ingest.ErrHistoryAway
+func (h *history) Windows(_ context.Context, q ingest.WindowQuery) ([]ingest.Window, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.window = q
+	return slices.Clone(h.windows), h.err
 }
 
-func (h *history) Health(context.Context) ([]ingest.DeviceHealth, error) { return nil, nil }
+func (h *history) Health(context.Context) ([]ingest.DeviceHealth, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return slices.Clone(h.health), h.err
+}

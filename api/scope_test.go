@@ -45,6 +45,9 @@ func TestEveryRouteForEveryRole(t *testing.T) {
 		{"POST /devices/:id/credential", "/devices/s-yixian/credential", "", "", [7]int{401, 201, 403, 403, 403, 403, 403}},
 		{"DELETE /devices/:id/credential", "/devices/s-yixian/credential", "", "", [7]int{401, 204, 403, 403, 403, 403, 403}},
 		{"GET /devices/:id/readings", "/devices/s-yixian/readings", "", "", [7]int{401, 200, 200, 200, 404, 403, 403}},
+		{"GET /devices/:id/track", "/devices/s-yixian/track", "", "", [7]int{401, 200, 200, 200, 404, 403, 403}},
+		{"GET /devices/:id/windows", "/devices/s-yixian/windows", "", "", [7]int{401, 200, 200, 200, 404, 403, 403}},
+		{"GET /latest", "/latest", "", "", [7]int{401, 200, 200, 200, 200, 403, 403}},
 		{"GET /alerts", "/alerts", "", "", [7]int{401, 200, 200, 200, 200, 403, 403}},
 		{"GET /alerts/:id", "/alerts/al-yixian", "", "", [7]int{401, 200, 200, 200, 404, 200, 200}}, // or-both names it
 		{"GET /alerts/:id", "/alerts/al-laiyuan", "", "", [7]int{401, 200, 200, 404, 200, 404, 404}},

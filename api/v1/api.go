@@ -81,7 +81,7 @@ func New(d Deps) *API {
 	return &API{
 		Deps:   d,
 		roster: &rosterCache{store: d.Roster},
-		latest: &latestCache{history: d.History, now: d.Now, log: d.Log},
+		latest: &latestCache{history: d.History, now: d.Now, log: d.Log, epoch: newEpoch()},
 		names:  &namesCache{store: d.Accounts, now: d.Now, log: d.Log},
 		cross:  http.NewCrossOriginProtection(),
 		onDuty: &onDuty{until: map[string]time.Time{}},

@@ -24,6 +24,7 @@ func (a *API) listDevices(c *gin.Context, s scope) error {
 	q := query(c)
 	kind := q.word("kind", contract.Tracker.String(), contract.Sensor.String())
 	area, seen := q.text("area"), q.flag("seen")
+	live := q.word("liveness", liveOnline, liveLate, liveSilent, liveNever, liveUnknown)
 	after, limit := q.cursor(), q.limit()
 	if err := q.err(); err != nil {
 		return err
@@ -32,17 +33,22 @@ func (a *API) listDevices(c *gin.Context, s scope) error {
 	if err != nil {
 		return err
 	}
+	now := a.Now()
 	var found []alerts.Device
+	var counts LivenessCounts
 	for _, d := range s.roster.devices {
 		if (kind == "" || d.Kind.String() == kind) && (area == "" || s.roster.areas.Within(d.Area, area)) && s.area(d.Area) &&
 			(!seen || l.seen[d.ID] || l.why != "" && d.Expect > 0) {
-			found = append(found, d)
+			lives := l.liveness(d, a.Silence, now)
+			counts.add(d, lives)
+			if isLiveness(live, lives, d) {
+				found = append(found, d)
+			}
 		}
 	}
-	now := a.Now()
 	p := page(found, func(d alerts.Device) string { return string(d.ID) }, after, limit)
-	WriteJSON(c, http.StatusOK, List[Device]{
-		Items: convert(p.Items, func(d alerts.Device) Device { return toDevice(s.roster, d, l, a.Silence, now) }), Next: p.Next,
+	WriteJSON(c, http.StatusOK, DeviceList{
+		Items: convert(p.Items, func(d alerts.Device) Device { return toDevice(s.roster, d, l, a.Silence, now) }), Next: p.Next, Counts: counts,
 	})
 	return nil
 }
@@ -71,6 +77,9 @@ func toDevice(r *roster, d alerts.Device, l *latest, silence Silence, now time.T
 	}
 	if q, ok := l.quarantine[d.ID]; ok {
 		out.Quarantine = toQuarantine(q)
+	}
+	if h := l.health[d.ID]; h != nil {
+		out.Health = toHealth(h)
 	}
 	return out
 }
@@ -122,24 +131,11 @@ func (a *API) listReadings(c *gin.Context, s scope) error {
 	if err != nil {
 		return err
 	}
-	var names []string
-	for _, k := range contract.Classes {
-		names = append(names, k.String())
-	}
 	q := query(c)
-	name := q.word("class", names...)
-	from, to := q.time("from"), q.time("to")
+	class := q.class(d.Kind)
+	from, to := q.window(a.Now())
 	newest := q.flag("newest")
 	place, limit := q.cursor(), q.limit()
-	if to.IsZero() {
-		to = a.Now().Add(contract.MaxAhead)
-	}
-	if from.IsZero() {
-		from = to.Add(-readingsFor)
-	}
-	if !from.Before(to) {
-		q.faults.add("from", "应早于 to")
-	}
 	skip := 0
 	if place != "" && newest {
 		q.faults.add("cursor", "不能与 newest 同用")
@@ -151,23 +147,11 @@ func (a *API) listReadings(c *gin.Context, s scope) error {
 	if err := q.err(); err != nil {
 		return err
 	}
-	class := contract.Environment
-	if d.Kind == contract.Tracker {
-		class = contract.Position
-	}
-	for _, k := range contract.Classes {
-		if k.String() == name {
-			class = k
-		}
-	}
 	rs, err := a.History.Readings(c.Request.Context(), ingest.ReadingQuery{
 		Device: d.ID, Class: class, From: from, To: to, Limit: limit + skip, Newest: newest,
 	})
 	if err != nil {
-		return &Error{
-			Code: CodeUnavailable, Detail: "历史数据不可用（" + historyFault(err) + "）", After: 5 * time.Second,
-			Cause: fmt.Errorf("reading the history: %w", err),
-		}
+		return historyAway(err)
 	}
 	full := len(rs) == limit+skip
 	rs = rs[min(skip, len(rs)):]

@@ -33,6 +33,8 @@ type latest struct {
 	main       map[contract.DeviceID]*contract.Reading // position of a tracker, environment of a sensor
 	status     map[contract.DeviceID]*contract.Reading
 	quarantine map[contract.DeviceID]ingest.QuarantineCount
+	health     map[contract.DeviceID]*ingest.DeviceHealth
+	changed    map[contract.DeviceID]time.Time // when the newest reading was first seen here
 	why        string
 }
 
@@ -43,8 +45,11 @@ type latestCache struct {
 	log     *zap.Logger
 	flight  singleflight.Group
 
+	epoch string // of this process, in the marks that it gives
+
 	mu   sync.Mutex
 	last *latest
+	good *latest // the last one that the history answered
 }
 
 func (c *latestCache) get(ctx context.Context) (*latest, error) {
@@ -65,6 +70,10 @@ func (c *latestCache) get(ctx context.Context) (*latest, error) {
 		c.mu.Lock()
 		if err != nil && c.last != nil {
 			l.seen = c.last.seen
+		}
+		if err == nil {
+			l.compare(c.good)
+			c.good = l
 		}
 		changed := c.last == nil && l.why != "" || c.last != nil && c.last.why != l.why
 		c.last = l
@@ -113,7 +122,7 @@ func (c *latestCache) ask(ctx context.Context) (*latest, error) {
 	l := &latest{
 		seen: map[contract.DeviceID]bool{},
 		main: map[contract.DeviceID]*contract.Reading{}, status: map[contract.DeviceID]*contract.Reading{},
-		quarantine: map[contract.DeviceID]ingest.QuarantineCount{},
+		quarantine: map[contract.DeviceID]ingest.QuarantineCount{}, health: map[contract.DeviceID]*ingest.DeviceHealth{},
 	}
 	classes := []struct {
 		class contract.Class
@@ -134,8 +143,16 @@ func (c *latestCache) ask(ctx context.Context) (*latest, error) {
 		quarantine, err = c.history.Quarantine(ctx)
 		return err
 	})
+	var health []ingest.DeviceHealth
+	g.Go(func() (err error) {
+		health, err = c.history.Health(ctx)
+		return err
+	})
 	if err := g.Wait(); err != nil {
 		return nil, err
+	}
+	for i := range health {
+		l.health[health[i].Device] = &health[i]
 	}
 	for _, k := range classes {
 		for i := range k.found {
@@ -150,6 +167,20 @@ func (c *latestCache) ask(ctx context.Context) (*latest, error) {
 		l.quarantine[q.Device] = q
 	}
 	return l, nil
+}
+
+// compare finds out when each device's newest reading was first seen.
+func (l *latest) compare(before *latest) {
+	l.changed = make(map[contract.DeviceID]time.Time, len(l.seen))
+	same := func(a, b *contract.Reading) bool { return a == b || a != nil && b != nil && *a == *b }
+	for id := range l.seen {
+		l.changed[id] = l.asked
+		if before != nil && same(l.main[id], before.main[id]) && same(l.status[id], before.status[id]) {
+			if t, known := before.changed[id]; known {
+				l.changed[id] = t
+			}
+		}
+	}
 }
 
 // historyFault is why the history does not answer, in words that may leave the
@@ -194,11 +225,27 @@ func DefaultSilence(k contract.Kind) (factor float64, least time.Duration) {
 	return 4, 10 * time.Minute
 }
 
+// The words of liveness.
+const (
+	liveOnline  = "online"
+	liveLate    = "late"
+	liveSilent  = "silent"
+	liveNever   = "never_seen"
+	liveUnknown = "unknown"
+)
+
+// isLiveness reports whether a device that is shown as live is asked for by the
+// word: one that is expected and has never reported is as silent as one that
+// stopped.
+func isLiveness(word, live string, d alerts.Device) bool {
+	return word == "" || word == live || word == liveSilent && live == liveNever && d.Expect > 0
+}
+
 // liveness says whether a device lives. Only a new measurement of its own proves
 // life: not the arrival of old ones, and not what the broker says in its name.
 func (l *latest) liveness(d alerts.Device, silence Silence, now time.Time) string {
 	if l.why != "" {
-		return "unknown"
+		return liveUnknown
 	}
 	var proof time.Time
 	for _, r := range []*contract.Reading{l.main[d.ID], l.status[d.ID]} {
@@ -221,15 +268,15 @@ func (l *latest) liveness(d alerts.Device, silence Silence, now time.Time) strin
 	age := now.Sub(proof)
 	switch {
 	case proof.IsZero() && l.status[d.ID] == nil:
-		return "never_seen"
+		return liveNever
 	case d.Expect <= 0 && age <= unexpectedFor:
-		return "online"
+		return liveOnline
 	case d.Expect <= 0:
-		return "unknown"
+		return liveUnknown
 	case age <= min(max(lateFactor*d.Expect, lateMin), silent): // a strict rule leaves no time to be late
-		return "online"
+		return liveOnline
 	case age <= silent:
-		return "late"
+		return liveLate
 	}
-	return "silent"
+	return liveSilent
 }

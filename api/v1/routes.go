@@ -43,6 +43,9 @@ var routes = []struct {
 	{http.MethodPost, "/devices/:id/credential", admins, (*API).rotateCredential},
 	{http.MethodDelete, "/devices/:id/credential", admins, (*API).revokeCredential},
 	{http.MethodGet, "/devices/:id/readings", duty, (*API).listReadings},
+	{http.MethodGet, "/devices/:id/track", duty, (*API).showTrack},
+	{http.MethodGet, "/devices/:id/windows", duty, (*API).listWindows},
+	{http.MethodGet, "/latest", duty, (*API).showLatest},
 
 	{http.MethodGet, "/alerts", duty, (*API).listAlerts},
 	{http.MethodGet, "/alerts/:id", members, (*API).showAlert},

@@ -99,6 +99,7 @@ type Device struct {
 	Liveness   string      `json:"liveness"` // online, late, silent, never_seen, unknown
 	Last       *Reading    `json:"last"`     // newest by measured time; null when none, or history is away
 	Quarantine *Quarantine `json:"quarantine"`
+	Health     *Health     `json:"health"` // null: nothing is known
 }
 
 // Registered is what a Device says of itself beyond its place.
