@@ -24,7 +24,7 @@ func (e *env) desk() *v1.Desk {
 		Devices: e.store, Tables: plainTables{}, Broker: provision.Broker{Port: 8883, TLS: true},
 		NewSecret:  func() string { return fmt.Sprint("secret-", n.Add(1)) },
 		HashSecret: func(s string) string { return "hash of " + s },
-		Changed: func() {
+		Changed: func([]alerts.Device, []contract.DeviceID) {
 			e.mu.Lock()
 			defer e.mu.Unlock()
 			e.told++

@@ -27,9 +27,9 @@ type Desk struct {
 	// Broker is where devices connect. Where only its port is known, it is taken
 	// to be on the machine that the administrator has called.
 	Broker provision.Broker
-	// Changed is told of every change, so that who lost a credential is
-	// disconnected at once; nil: it is seen within a second.
-	Changed func()
+	// Changed is told of every change, as it went to the store, so that who lost a
+	// credential is disconnected at once; nil: it is seen within a second.
+	Changed func(changed []alerts.Device, removed []contract.DeviceID)
 
 	importing sync.Mutex
 }
@@ -46,9 +46,9 @@ func (a *API) desk() (*Desk, error) {
 }
 
 // changed tells of a change and puts it on record.
-func (a *API) changed(c *gin.Context, s scope, action, subject, detail string) {
+func (a *API) changed(c *gin.Context, s scope, ch alerts.DeviceChange, action, subject, detail string) {
 	if a.Desk.Changed != nil {
-		a.Desk.Changed()
+		a.Desk.Changed(slices.Concat(ch.Add, ch.Save), ch.Remove)
 	}
 	a.audit(c.Request.Context(), s.user.Username, action, subject, detail)
 }
@@ -92,10 +92,11 @@ func (a *API) createDevice(c *gin.Context, s scope) error {
 		return err
 	}
 	d.SecretHash = hash
-	if err := desk.change(c, alerts.DeviceChange{Add: []alerts.Device{d}}, a.Now()); err != nil {
+	ch := alerts.DeviceChange{Add: []alerts.Device{d}}
+	if err := desk.change(c, ch, a.Now()); err != nil {
 		return err
 	}
-	a.changed(c, s, "device.create", string(d.ID), d.Kind.String()+" in "+d.Area)
+	a.changed(c, s, ch, "device.create", string(d.ID), d.Kind.String()+" in "+d.Area)
 	l, err := a.newest(c)
 	if err != nil {
 		return err
@@ -176,7 +177,7 @@ func (a *API) updateDevice(c *gin.Context, s scope) error {
 		return err
 	}
 	if len(columns) > 0 {
-		a.changed(c, s, "device.update", string(d.ID), strings.Join(columns, ", "))
+		a.changed(c, s, saved(d), "device.update", string(d.ID), strings.Join(columns, ", "))
 	}
 	l, err := a.newest(c)
 	if err != nil {
@@ -203,6 +204,10 @@ func (a *API) revokeCredential(c *gin.Context, s scope) error {
 	})
 }
 
+func saved(d alerts.Device) alerts.DeviceChange {
+	return alerts.DeviceChange{Save: []alerts.Device{d}}
+}
+
 // alter changes the device of the path, and puts it on record unless it was so
 // already.
 func (a *API) alter(c *gin.Context, s scope, action string, change func(*alerts.Device) error) error {
@@ -226,7 +231,7 @@ func (a *API) alter(c *gin.Context, s scope, action string, change func(*alerts.
 		return err
 	}
 	if len(had.Differs(now)) > 0 {
-		a.changed(c, s, action, string(d.ID), "")
+		a.changed(c, s, saved(now), action, string(d.ID), "")
 	}
 	c.Status(http.StatusNoContent)
 	return nil
@@ -248,7 +253,7 @@ func (a *API) rotateCredential(c *gin.Context, s scope) error {
 	if err != nil {
 		return err
 	}
-	_, err = desk.Devices.UpdateDevice(c.Request.Context(), d.ID, func(d *alerts.Device) error {
+	d, err = desk.Devices.UpdateDevice(c.Request.Context(), d.ID, func(d *alerts.Device) error {
 		if d.Disabled {
 			return &Error{Code: CodeConflict, Detail: "设备已停用，请先启用"}
 		}
@@ -258,7 +263,7 @@ func (a *API) rotateCredential(c *gin.Context, s scope) error {
 	if err != nil {
 		return err
 	}
-	a.changed(c, s, "device.credential.rotate", string(d.ID), "")
+	a.changed(c, s, saved(d), "device.credential.rotate", string(d.ID), "")
 	WriteJSON(c, http.StatusCreated, card)
 	return nil
 }

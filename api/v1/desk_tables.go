@@ -119,7 +119,7 @@ func (a *API) importDevices(c *gin.Context, s scope) error {
 	if err := desk.change(c, p.DeviceChange, a.Now()); err != nil {
 		return err
 	}
-	a.changed(c, s, "devices.import", "", fmt.Sprintf("%s: %d added, %d changed, %d removed", format, report.Added, report.Changed, report.Removed))
+	a.changed(c, s, p.DeviceChange, "devices.import", "", fmt.Sprintf("%s: %d added, %d changed, %d removed", format, report.Added, report.Changed, report.Removed))
 	WriteJSON(c, http.StatusOK, report)
 	return nil
 }

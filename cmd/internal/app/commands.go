@@ -18,7 +18,6 @@ import (
 	"firewatch/alerts"
 	"firewatch/alerts/sqlstore"
 	"firewatch/cmd/internal/config"
-	"firewatch/cmd/internal/roster"
 	contract "firewatch/firmware-contracts"
 	contractv1 "firewatch/firmware-contracts/v1"
 )
@@ -46,24 +45,36 @@ func parse(fs *flag.FlagSet, args []string) error {
 }
 
 // splitArgs takes the arguments of the named flags of a command out, so that the
-// rest can be read as settings.
+// rest can be read as settings. A name with ? behind it is a switch, which has no
+// argument of its own; with the name "" words that belong to no flag are the
+// command's too.
 func splitArgs(args []string, own ...string) (mine, settings []string) {
+	var words []string
+	open := false // the last one is a setting that has no value yet
 	for i := 0; i < len(args); i++ {
+		isFlag := strings.HasPrefix(args[i], "-") && args[i] != "-"
 		name, _, joined := strings.Cut(strings.TrimLeft(args[i], "-"), "=")
-		if help := name == "help" || name == "h"; help && strings.HasPrefix(args[i], "-") {
+		if isFlag && (name == "help" || name == "h") {
 			return []string{"-help"}, nil
 		}
-		if !strings.HasPrefix(args[i], "-") || !slices.Contains(own, name) {
+		isSwitch := slices.Contains(own, name+"?")
+		switch {
+		case !isFlag && !open && slices.Contains(own, ""):
+			words = append(words, args[i])
+		case !isFlag || !isSwitch && !slices.Contains(own, name):
 			settings = append(settings, args[i])
+			open = isFlag && !joined
 			continue
-		}
-		mine = append(mine, args[i])
-		if !joined && i+1 < len(args) {
-			i++
+		default:
 			mine = append(mine, args[i])
+			if !joined && !isSwitch && i+1 < len(args) {
+				i++
+				mine = append(mine, args[i])
+			}
 		}
+		open = false
 	}
-	return mine, settings
+	return append(mine, words...), settings
 }
 
 // openStore opens the relational store of the settings, whose schema must fit.
@@ -143,68 +154,6 @@ func checkFiles(c config.Config) error {
 	return errors.Join(errs...)
 }
 
-func runRosterImport(ctx context.Context, e Env) error {
-	mine, rest := splitArgs(e.Args, "from")
-	fs := flags(e, "roster import", "--from FOLDER [--data DIR] [--store URL]")
-	from := fs.String("from", "", "folder with areas.geojson, teams.csv and devices.csv")
-	if err := parse(fs, mine); err != nil {
-		return err
-	}
-	if *from == "" {
-		return usageError{errors.New("--from is missing: name the folder with areas.geojson, teams.csv and devices.csv")}
-	}
-	c, err := config.Load("firewatch roster import --from FOLDER", rest, e.Environ, e.Stdout)
-	if err != nil {
-		return err
-	}
-	r, err := roster.Read(os.DirFS(*from))
-	if err != nil {
-		return fmt.Errorf("%s: nothing was changed:\n%w", *from, err)
-	}
-	if c.EmbeddedStore() { // the first thing that an office does
-		if err := runMigrate(ctx, Env{Args: rest, Environ: e.Environ, Stdout: io.Discard, Stderr: e.Stderr}); err != nil {
-			return err
-		}
-	}
-	store, err := openStore(ctx, c)
-	if err != nil {
-		return err
-	}
-	if err := store.ReplaceRoster(ctx, r, time.Now().UTC()); err != nil {
-		return errors.Join(fmt.Errorf("%s: nothing was changed: %w", *from, err), store.Close())
-	}
-	_, err = fmt.Fprintf(e.Stdout, "%d areas, %d teams, %d devices\n", len(r.Areas), len(r.Teams), len(r.Devices))
-	return errors.Join(err, store.Close())
-}
-
-func runRosterExport(ctx context.Context, e Env) error {
-	mine, rest := splitArgs(e.Args, "to")
-	fs := flags(e, "roster export", "--to FOLDER [--data DIR] [--store URL]")
-	to := fs.String("to", "", "folder for areas.geojson, teams.csv and devices.csv")
-	if err := parse(fs, mine); err != nil {
-		return err
-	}
-	if *to == "" {
-		return usageError{errors.New("--to is missing: name a folder")}
-	}
-	c, err := config.Load("firewatch roster export --to FOLDER", rest, e.Environ, e.Stdout)
-	if err != nil {
-		return err
-	}
-	store, err := openStore(ctx, c)
-	if err != nil {
-		return err
-	}
-	r, err := readRoster(ctx, store)
-	if err == nil {
-		err = roster.Write(*to, r)
-	}
-	if err == nil {
-		_, err = fmt.Fprintf(e.Stdout, "%s: %d areas, %d teams, %d devices\n", *to, len(r.Areas), len(r.Teams), len(r.Devices))
-	}
-	return errors.Join(err, store.Close())
-}
-
 func readRoster(ctx context.Context, store alerts.RosterStore) (r alerts.Roster, err error) {
 	if r.Areas, err = store.Areas(ctx); err != nil {
 		return r, fmt.Errorf("reading the areas: %w", err)
@@ -219,65 +168,6 @@ func readRoster(ctx context.Context, store alerts.RosterStore) (r alerts.Roster,
 		return r, fmt.Errorf("reading the roster's version: %w", err)
 	}
 	return r, nil
-}
-
-func runDeviceAdd(ctx context.Context, e Env) error {
-	mine, rest := splitArgs(e.Args, "id", "kind", "area", "name", "phone", "lat", "lon", "expect")
-	fs := flags(e, "device add", "--id ID --kind tracker|sensor --area CODE [--name NAME] [--lat LAT --lon LON] [--expect 5m] [--data DIR]")
-	id := fs.String("id", "", "the device's id; also its MQTT user name")
-	kind := fs.String("kind", "tracker", "tracker or sensor")
-	area := fs.String("area", "", "code of its township")
-	name := fs.String("name", "", "the warden's or the site's name")
-	phone := fs.String("phone", "", "telephone")
-	lat := fs.Float64("lat", 0, "site of a sensor, degrees north, WGS-84")
-	lon := fs.Float64("lon", 0, "site of a sensor, degrees east, WGS-84")
-	expect := fs.Duration("expect", 5*time.Minute, "expected time between readings; 0: not expected to report")
-	if err := parse(fs, mine); err != nil {
-		return err
-	}
-	d := alerts.Device{ID: contract.DeviceID(*id), Area: *area, Name: *name, Phone: *phone, Lat: *lat, Lon: *lon, Expect: *expect}
-	var err error
-	if d.Kind, err = contract.ParseKind(*kind); err != nil {
-		return usageError{fmt.Errorf("--kind: %w", err)}
-	}
-	if err := d.ID.Validate(); err != nil {
-		return usageError{fmt.Errorf("--id: %w", err)}
-	}
-	c, err := config.Load("firewatch device add", rest, e.Environ, e.Stdout)
-	if err != nil {
-		return err
-	}
-	store, err := openStore(ctx, c)
-	if err != nil {
-		return err
-	}
-	secret := roster.NewSecret()
-	d.SecretHash = roster.HashSecret(secret)
-	if err := addDevice(ctx, store, d); err != nil {
-		return errors.Join(err, store.Close())
-	}
-	_, err = fmt.Fprintf(e.Stdout, "MQTT user name  %s\nMQTT password   %s\n（密码只显示这一次 the password is shown only this once）\n", d.ID, secret)
-	return errors.Join(err, store.Close())
-}
-
-func addDevice(ctx context.Context, store alerts.RosterStore, d alerts.Device) error {
-	areas, err := store.Areas(ctx)
-	if err != nil {
-		return err
-	}
-	if a, ok := alerts.IndexAreas(areas)[d.Area]; !ok {
-		return fmt.Errorf("--area: no area has the code %q; import a roster first, or see firewatch roster export", d.Area)
-	} else if d.Lat == 0 && d.Lon == 0 {
-		d.Lat, d.Lon = a.Lat, a.Lon
-	}
-	devices, err := store.Devices(ctx)
-	if err != nil {
-		return err
-	}
-	if slices.ContainsFunc(devices, func(x alerts.Device) bool { return x.ID == d.ID }) {
-		return fmt.Errorf("--id: device %s exists; import a roster to change it", d.ID)
-	}
-	return store.SaveDevice(ctx, d, time.Now().UTC())
 }
 
 func runUserSet(ctx context.Context, e Env) error {

@@ -29,20 +29,18 @@ const (
 type registry struct {
 	store         alerts.RosterStore
 	serviceSecret string // of our own roles in this process
-	answers       bool   // somebody here takes the answers of teams
+	answers       bool   // somebody here takes the answers of teams and trackers
 	log           *zap.Logger
-	nudged        chan struct{} // holds one: look at the roster now
+	told          chan struct{} // holds one: somebody is gone
 
 	refreshing sync.Mutex
 	version    int64
 	asked      time.Time // when the store was last asked
-	gone       []string  // whose credential has changed or ended, not yet told
 
-	mu      sync.RWMutex
-	devices map[contract.DeviceID]alerts.Device
-	aliases map[string]ingest.Registered // of devices that are not disabled
-	clients map[string]account            // by username: devices and teams that may connect
-	err     error                        // of the last refresh
+	mu   sync.RWMutex
+	gone []string // whose credential has changed or ended, not yet told
+	rosterList
+	err error // of the last refresh
 }
 
 // account is who a username is, and the hash of its credential.
@@ -54,7 +52,7 @@ type account struct {
 func newRegistry(ctx context.Context, store alerts.RosterStore, answers bool, log *zap.Logger) (*registry, error) {
 	r := &registry{
 		store: store, serviceSecret: rand.Text(), answers: answers, log: log,
-		nudged: make(chan struct{}, 1), version: -1,
+		told: make(chan struct{}, 1), version: -1,
 	}
 	return r, r.refresh(ctx)
 }
@@ -78,21 +76,23 @@ func (r *registry) ByAlias(alias string) (ingest.Registered, bool) {
 
 // Authenticate implements ingest.Credential.
 func (r *registry) Authenticate(username string, password []byte) (ingest.Principal, bool) {
+	p, ok := r.login(username, password)
+	return r.heard(p, ok)
+}
+
+func (r *registry) login(username string, password []byte) (ingest.Principal, bool) {
 	if strings.HasPrefix(username, servicePrefix) {
 		ok := subtle.ConstantTimeCompare([]byte(r.serviceSecret), password) == 1
 		return ingest.Principal{Service: true}, ok
 	}
 	c := r.account(username)
-	if !c.hash.Fits(password) {
-		// The credential may be newer than the list.
-		if !r.refreshSoon() {
-			return ingest.Principal{}, false
-		}
-		if c = r.account(username); !c.hash.Fits(password) {
-			return ingest.Principal{}, false
-		}
+	if c.hash.Fits(password) {
+		return c.principal, true
 	}
-	return c.principal, r.heard(c.principal)
+	// The credential may be newer than the list, or than what was just read of it.
+	r.refreshSoon()
+	newer := r.account(username)
+	return newer.principal, newer != c && newer.hash.Fits(password)
 }
 
 // AuthenticateCertificate is Authenticate for a client whose certificate names
@@ -100,7 +100,7 @@ func (r *registry) Authenticate(username string, password []byte) (ingest.Princi
 // has no certificate that does.
 func (r *registry) AuthenticateCertificate(username string) (ingest.Principal, bool) {
 	p, ok := r.Principal(username)
-	return p, ok && r.heard(p)
+	return r.heard(p, ok)
 }
 
 // Principal is who a username is, if it may connect. It does not say that the
@@ -108,13 +108,24 @@ func (r *registry) AuthenticateCertificate(username string) (ingest.Principal, b
 func (r *registry) Principal(username string) (ingest.Principal, bool) {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
-	c, ok := r.clients[username]
+	c, ok := r.accounts[username]
 	return c.principal, ok
 }
 
-// heard reports whether somebody takes what the client says: an answer that
+// elsewhere is the registry for a broker of which this process is no part: a
+// team's answers go to whoever has the role alerts.
+type elsewhere struct{ *registry }
+
+// Authenticate implements ingest.Credential.
+func (r elsewhere) Authenticate(username string, password []byte) (ingest.Principal, bool) {
+	return r.login(username, password)
+}
+
+// heard lets in whoever says something that somebody here takes: an answer that
 // nobody judges must not be acknowledged.
-func (r *registry) heard(p ingest.Principal) bool { return p.Team == "" || r.answers }
+func (r *registry) heard(p ingest.Principal, known bool) (ingest.Principal, bool) {
+	return p, known && (p.Team == "" || r.answers)
+}
 
 // Ready tells why the list may be old, or nil.
 func (r *registry) Ready() error {
@@ -126,58 +137,85 @@ func (r *registry) Ready() error {
 func (r *registry) account(username string) account {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
-	return r.clients[username]
+	return r.accounts[username]
 }
 
 // refreshSoon reads the roster for a client that is not on the list, at most
-// every 100 ms however many there are, and reports whether it has changed.
-func (r *registry) refreshSoon() bool {
+// every 100 ms however many there are.
+func (r *registry) refreshSoon() {
 	r.refreshing.Lock()
 	defer r.refreshing.Unlock()
 	if time.Since(r.asked) < 100*time.Millisecond {
-		return false
+		return
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
-	before := r.version
 	if err := r.refresh(ctx); err != nil {
 		r.log.Warn("reading the roster; the last one known is used", zap.Error(err))
 	}
-	return r.version != before
 }
 
-// Nudge makes Follow look at the roster at once. It never blocks.
-func (r *registry) Nudge() {
-	select {
-	case r.nudged <- struct{}{}:
-	default: // it is about to look
+// Changed tells of devices that were changed or removed in the store just now, so
+// that nobody waits for the roster to be read: a new credential opens, and an old
+// one ends, at once. As in the store a device without SecretHash keeps its own.
+func (r *registry) Changed(changed []alerts.Device, removed []contract.DeviceID) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, d := range changed {
+		if d.SecretHash == "" {
+			d.SecretHash = r.devices[d.ID].SecretHash
+		}
+		r.forget(d.ID)
+		r.put(d)
+	}
+	for _, id := range removed {
+		r.forget(id)
+		if _, connected := r.accounts[string(id)]; connected {
+			r.lose(string(id))
+		}
+		delete(r.accounts, string(id))
+		delete(r.devices, id)
 	}
 }
 
 // Follow keeps the list fresh and names those whose credential, or what it
-// allows, is no longer what it was. What another process changed is seen within
-// a second, what this one changed when Nudge says so.
+// allows, is no longer what it was: at once when Changed has told, within a second
+// when another process made the change.
 func (r *registry) Follow(ctx context.Context, revoked func(username string)) error {
+	var polling sync.WaitGroup
+	polling.Go(func() { r.poll(ctx) })
+	defer polling.Wait()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-r.told:
+		}
+		r.mu.Lock()
+		gone := r.gone
+		r.gone = nil
+		r.mu.Unlock()
+		for _, username := range gone {
+			r.log.Info("credential revoked", zap.String("username", username))
+			revoked(username)
+		}
+	}
+}
+
+func (r *registry) poll(ctx context.Context) {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	for {
 		select {
 		case <-ctx.Done():
-			return nil
+			return
 		case <-tick.C:
-		case <-r.nudged:
 		}
 		r.refreshing.Lock()
 		err := r.refresh(ctx)
-		gone := r.gone
-		r.gone = nil
 		r.refreshing.Unlock()
 		if err != nil && ctx.Err() == nil {
 			r.log.Warn("reading the roster; the last one known is used", zap.Error(err))
-		}
-		for _, username := range gone {
-			r.log.Info("credential revoked", zap.String("username", username))
-			revoked(username)
 		}
 	}
 }
@@ -202,30 +240,69 @@ func (r *registry) refresh(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	byID := make(map[contract.DeviceID]alerts.Device, len(devices))
-	aliases := make(map[string]ingest.Registered)
-	clients := make(map[string]account, len(devices)+len(teams))
+	next := rosterList{
+		devices:  make(map[contract.DeviceID]alerts.Device, len(devices)),
+		aliases:  make(map[string]ingest.Registered),
+		accounts: make(map[string]account, len(devices)+len(teams)),
+	}
 	for _, d := range devices {
-		byID[d.ID] = d
-		if d.Alias != "" && !d.Disabled {
-			aliases[d.Alias] = ingest.Registered{ID: d.ID, Kind: d.Kind, Alias: d.Alias, Model: d.Model}
-		}
-		if d.MayConnect() {
-			clients[string(d.ID)] = account{ingest.Principal{Device: d.ID, Kind: d.Kind, Topic: d.Topic()}, roster.ParseHash(d.SecretHash)}
-		}
+		next.add(d)
 	}
 	for _, t := range teams {
 		if t.SecretHash != "" && t.SecretHash != alerts.Revoked {
-			clients[teamPrefix+string(t.ID)] = account{ingest.Principal{Team: t.ID}, roster.ParseHash(t.SecretHash)}
+			next.accounts[teamPrefix+string(t.ID)] = account{ingest.Principal{Team: t.ID}, roster.ParseHash(t.SecretHash)}
 		}
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for username, had := range r.clients {
-		if clients[username] != had {
-			r.gone = append(r.gone, username)
+	for username, had := range r.accounts {
+		if next.accounts[username] != had {
+			r.lose(username)
 		}
 	}
-	r.version, r.devices, r.aliases, r.clients = version, byID, aliases, clients
+	r.version, r.rosterList = version, next
 	return nil
+}
+
+// put brings one device into the list; the caller holds mu.
+func (r *registry) put(d alerts.Device) {
+	had, connected := r.accounts[string(d.ID)]
+	delete(r.accounts, string(d.ID))
+	r.add(d)
+	if connected && r.accounts[string(d.ID)] != had {
+		r.lose(string(d.ID))
+	}
+}
+
+// forget takes the alias that a device had out of the list; the caller holds mu.
+func (r *registry) forget(id contract.DeviceID) {
+	if alias := r.devices[id].Alias; alias != "" && r.aliases[alias].ID == id {
+		delete(r.aliases, alias)
+	}
+}
+
+// lose notes that a username is no longer who it was; the caller holds mu.
+func (r *registry) lose(username string) {
+	r.gone = append(r.gone, username)
+	select {
+	case r.told <- struct{}{}:
+	default: // it is told of already
+	}
+}
+
+// rosterList is what is known of the roster.
+type rosterList struct {
+	devices  map[contract.DeviceID]alerts.Device
+	aliases  map[string]ingest.Registered // of devices that are not disabled
+	accounts map[string]account           // by username: devices and teams that may connect
+}
+
+func (l *rosterList) add(d alerts.Device) {
+	l.devices[d.ID] = d
+	if d.Alias != "" && !d.Disabled {
+		l.aliases[d.Alias] = ingest.Registered{ID: d.ID, Kind: d.Kind, Alias: d.Alias, Model: d.Model}
+	}
+	if d.MayConnect() {
+		l.accounts[string(d.ID)] = account{ingest.Principal{Device: d.ID, Kind: d.Kind, Topic: d.Topic()}, roster.ParseHash(d.SecretHash)}
+	}
 }

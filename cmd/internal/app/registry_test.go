@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"reflect"
 	"slices"
 	"testing"
 	"testing/synctest"
@@ -106,7 +107,7 @@ func TestByAlias(t *testing.T) {
 }
 
 // TestFollow: whoever has another credential, or may say something else, is told
-// at a nudge without any time going by, and without one within a second.
+// without any time going by when the change was told, else within a second.
 func TestFollow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := registered(t)
@@ -116,15 +117,16 @@ func TestFollow(t *testing.T) {
 		done := make(chan error, 1)
 		go func() { done <- r.Follow(ctx, func(username string) { gone = append(gone, username) }) }()
 		synctest.Wait()
-		change := func(id contract.DeviceID, f func(*alerts.Device)) {
+		change := func(id contract.DeviceID, f func(*alerts.Device)) alerts.Device {
 			t.Helper()
-			if _, err := store.UpdateDevice(t.Context(), id, func(d *alerts.Device) error { f(d); return nil }, time.Now()); err != nil {
+			d, err := store.UpdateDevice(t.Context(), id, func(d *alerts.Device) error { f(d); return nil }, time.Now())
+			if err != nil {
 				t.Fatal(err)
 			}
+			return d
 		}
 		begin := time.Now()
-		change("phone", func(d *alerts.Device) { d.Name = "another name" })
-		r.Nudge()
+		r.Changed([]alerts.Device{change("phone", func(d *alerts.Device) { d.Name = "another name" })}, nil)
 		synctest.Wait()
 		if len(gone) != 0 {
 			t.Errorf("a new name ended %v", gone)
@@ -134,11 +136,10 @@ func TestFollow(t *testing.T) {
 			func(d *alerts.Device) { d.Alias = "owntracks/joan/phone" },
 			func(d *alerts.Device) { d.Disabled = true },
 		} {
-			change("phone", f)
-			r.Nudge()
-			r.Nudge()
+			r.Changed([]alerts.Device{change("phone", f)}, nil)
 			synctest.Wait()
 		}
+		r.Changed(nil, []contract.DeviceID{"retired", "nobody"})
 		if !slices.Equal(gone, []string{"phone", "phone", "phone"}) || time.Since(begin) != 0 {
 			t.Errorf("after %s: %v", time.Since(begin), gone)
 		}
@@ -148,11 +149,77 @@ func TestFollow(t *testing.T) {
 		if len(gone) != 4 || gone[3] != "station" {
 			t.Errorf("after a second: %v", gone)
 		}
+		if err := store.ChangeDevices(t.Context(), alerts.DeviceChange{Remove: []contract.DeviceID{"phone"}}, time.Now()); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Second)
+		synctest.Wait()
+		if len(gone) != 4 { // it was shut out already
+			t.Errorf("in the end: %v", gone)
+		}
 		cancel()
 		if err := <-done; err != nil {
 			t.Error(err)
 		}
 	})
+}
+
+// TestANewCredentialIsFound: by a look at the store when the list lacks it, and
+// however short ago that was when the change was told.
+func TestANewCredentialIsFound(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := registered(t)
+		r := openTestRegistry(t, store)
+		give := func(secret string) {
+			t.Helper()
+			if _, err := store.UpdateDevice(t.Context(), "phone", func(d *alerts.Device) error {
+				d.SecretHash = roster.HashSecret(secret)
+				return nil
+			}, time.Now()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		opens := func(secret string) bool { _, ok := r.Authenticate("phone", []byte(secret)); return ok }
+		time.Sleep(100 * time.Millisecond)
+		give("first-new-one")
+		if !opens("first-new-one") {
+			t.Error("not found in the store")
+		}
+		give("second-new-one")
+		if opens("second-new-one") {
+			t.Error("the store is asked for every client")
+		}
+		ds, err := store.Devices(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Changed(ds, nil)
+		if !opens("second-new-one") || opens("first-new-one") {
+			t.Error("not known although it was told")
+		}
+	})
+}
+
+// TestAChangeThatWasToldIsAsIfItWasRead compares the two ways.
+func TestAChangeThatWasToldIsAsIfItWasRead(t *testing.T) {
+	store := registered(t)
+	told, later := openTestRegistry(t, store), openTestRegistry(t, store)
+	moved := alerts.Device{ID: "new", Kind: contract.Tracker, Area: "130630100", Alias: "owntracks/jane/phone", SecretHash: roster.HashSecret("x")}
+	phone := alerts.Device{ID: "phone", Kind: contract.Tracker, Area: "130630100", Alias: "owntracks/joan/phone"} // keeps its credential
+	c := alerts.DeviceChange{Add: []alerts.Device{moved}, Save: []alerts.Device{phone}, Remove: []contract.DeviceID{"station"}}
+	if err := store.ChangeDevices(t.Context(), c, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	told.Changed(slices.Concat(c.Save, c.Add), c.Remove)
+	if err := later.refresh(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if !reflect.DeepEqual(told.rosterList, later.rosterList) {
+		t.Errorf("told %+v\nread %+v", told.rosterList, later.rosterList)
+	}
+	if !slices.Equal(told.gone, []string{"phone", "station"}) {
+		t.Errorf("gone: %v", told.gone)
+	}
 }
 
 func BenchmarkAuthenticate(b *testing.B) {

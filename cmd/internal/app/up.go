@@ -317,7 +317,16 @@ func (s *system) startAPI(ctx context.Context) error {
 	if !built {
 		s.log.Warn("the console was not built; run make build")
 	}
+	desk, err := s.desk()
+	if err != nil {
+		return err
+	}
+	brokerAuth, err := s.brokerAuth()
+	if err != nil {
+		return err
+	}
 	server, err := api.New(api.Options{
+		Desk: desk, BrokerAuth: brokerAuth,
 		Roster: s.store, Accounts: s.store, Alerts: s.store, Orders: s.store, Warnings: s.store, Events: s.store, Audit: s.store,
 		History: s.influx, Console: files, Policy: s.policy, Silence: s.rules.Silence, Health: s.health.checks,
 		Nudge: func() {

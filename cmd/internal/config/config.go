@@ -26,6 +26,9 @@ const (
 	API    = "api"
 )
 
+// minToken keeps out tokens that can be guessed.
+const minToken = 16
+
 // Roles lists every role.
 var Roles = []string{Ingest, Alerts, API}
 
@@ -74,6 +77,9 @@ type Config struct {
 	MQTTPassword   Secret
 	MQTTClientID   string
 	MQTTGroup      string // shared subscription group
+	// MQTTAuthToken is what an external broker shows when it asks the api who may
+	// connect; empty: nobody may ask.
+	MQTTAuthToken Secret
 
 	Adapters []string // that are switched on
 	Feeds    [3]Feed  // of each of the package's Adapters
@@ -164,6 +170,9 @@ func (c *Config) Check() error {
 	}
 	if c.MQTTGroup != "" && (c.MQTTBroker == "" || c.Has(Alerts)) {
 		bad("mqtt-group", "is for processes with the role ingest alone, at an external broker: alerts must hear every reading")
+	}
+	if n := len(c.MQTTAuthToken.Reveal()); n > 0 && n < minToken {
+		bad("mqtt-auth-token", "has %d characters; want at least %d, as from openssl rand -hex 16", n, minToken)
 	}
 	switch {
 	case c.EmbeddedBroker():

@@ -71,6 +71,7 @@ func TestConfigurationFaultsNameTheSettingAndTheWayOut(t *testing.T) {
 		{name: "api alone needs InfluxDB", args: []string{"--roles", "api"}, want: []string{"influx-url"}},
 		{name: "broker URL", args: []string{"--mqtt-broker", "broker:1883"}, want: []string{"mqtt-broker", "tcp://"}},
 		{name: "a group shares what alerts must hear whole", args: []string{"--mqtt-broker", "tcp://h:1", "--mqtt-group", "g"}, want: []string{"mqtt-group", "ingest alone"}},
+		{name: "a token that can be guessed", env: []string{"FIREWATCH_MQTT_AUTH_TOKEN=hunter2"}, want: []string{"mqtt-auth-token", "at least 16"}},
 		{name: "a role twice", args: []string{"--roles", "ingest,ingest"}, want: []string{"roles", "once"}},
 		{name: "account in a URL", args: []string{"--influx-url", "http://a:hunter2@h:8086"}, want: []string{"influx-url", "account"}},
 		{name: "store", args: []string{"--store", "garbage://x"}, want: []string{"store", "postgres://"}},
@@ -118,6 +119,7 @@ func TestSecretsAreNeverShown(t *testing.T) {
 	file := write(t, "secret", "hunter2\n")
 	c, err := Load("up", nil, []string{
 		"FIREWATCH_MQTT_PASSWORD_FILE=" + file, "FIREWATCH_STORE=postgres://u:hunter2@h/db", "FIREWATCH_INFLUX_TOKEN=hunter2",
+		"FIREWATCH_MQTT_AUTH_TOKEN=hunter2-hunter2-hunter2",
 	}, nil)
 	if err != nil {
 		t.Fatal(err)

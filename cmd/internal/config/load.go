@@ -92,6 +92,7 @@ func (c *Config) settings() []setting {
 		secret("mqtt-password", &c.MQTTPassword, "password at the external broker"),
 		str("mqtt-client-id", &c.MQTTClientID, "name of the session at the external broker; by itself one that stays with the data folder"),
 		str("mqtt-group", &c.MQTTGroup, "shared subscription group, for several ingest processes"),
+		secret("mqtt-auth-token", &c.MQTTAuthToken, "what an external broker shows when it asks the api who may connect; empty: nobody may ask"),
 		words("adapters", &c.Adapters, "devices of another make to understand, comma-separated: owntracks, chirpstack, tts"),
 		str("influx-url", &c.InfluxURL, "URL of InfluxDB; empty: the embedded server"),
 		str("influx-binary", &c.InfluxBinary, "the embedded server's program; empty: influxd beside firewatch, in bin, or in the PATH"),
