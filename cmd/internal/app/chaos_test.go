@@ -217,7 +217,7 @@ func (c *world) begin(external bool) {
 	}
 	copyFile(c.t, c.store, filepath.Join(c.data, "firewatch.db"))
 	c.args = []string{
-		"--roles", "ingest,api", "--data", c.data, "--log-level", "error",
+		"--roles", "ingest,api", "--data", c.data, "--log-level", "error", "--mqtt-device-rate", "0", // all at once
 		"--influx-url", c.influx.URL(), "--influx-token", c.influx.Token(), "--influx-database", c.database,
 	}
 	if external {
