@@ -10,7 +10,8 @@ import (
 func TestAliasIsWrittenInOneWay(t *testing.T) {
 	for in, want := range map[string]string{
 		"":                                   "",
-		" owntracks/jane/phone ":             "owntracks/jane/phone",
+		"owntracks/jane/phone":               "owntracks/jane/phone",
+		"\towntracks/jane/phone\n":           "owntracks/jane/phone",
 		"OwnTracks/Jane/Phone":               "owntracks/Jane/Phone", // case counts in a topic
 		"owntracks/护林员/手机":                   "owntracks/护林员/手机",
 		"chirpstack/24E124136B323456":        "chirpstack/24e124136b323456",

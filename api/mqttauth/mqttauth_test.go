@@ -141,13 +141,13 @@ func (g goAuth) request(uri string, params map[string]any) bool {
 			}
 			v.Set(k, x.(string))
 		}
-		resp, err = http.PostForm("http://"+g.host+uri, v) //nolint:noctx // as they do
+		resp, err = http.PostForm("http://"+g.host+uri, v)
 	} else {
 		var body []byte
 		if body, err = json.Marshal(params); err != nil {
 			g.t.Fatal(err)
 		}
-		resp, err = http.Post("http://"+g.host+uri, "application/json", bytes.NewReader(body)) //nolint:noctx // as they do
+		resp, err = http.Post("http://"+g.host+uri, "application/json", bytes.NewReader(body))
 	}
 	if err != nil {
 		g.t.Fatal(err)

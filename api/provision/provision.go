@@ -111,7 +111,7 @@ func NewCard(b Broker, d alerts.Device, password string) (Card, error) {
 // plain is compact, so that the code stays small enough for cheap printers and
 // cameras.
 func plain(c Card) (string, error) {
-	raw, err := json.Marshal(struct {
+	raw, err := json.Marshal(struct { //nolint:gosec // the card is there to tell the password
 		Host      string   `json:"host"`
 		Port      int      `json:"port"`
 		TLS       bool     `json:"tls"`
@@ -130,7 +130,7 @@ func plain(c Card) (string, error) {
 // Source: https://owntracks.org/booklet/features/remoteconfig/ (URL config).
 func ownTracks(c Card, topic string) (string, error) {
 	_, device, _ := strings.Cut(strings.TrimPrefix(topic, "owntracks/"), "/")
-	raw, err := json.Marshal(struct {
+	raw, err := json.Marshal(struct { //nolint:gosec // the card is there to tell the password
 		Type         string `json:"_type"`
 		Mode         int    `json:"mode"` // 0: MQTT
 		Host         string `json:"host"`

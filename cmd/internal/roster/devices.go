@@ -95,12 +95,12 @@ func readDevices(t *table, areas map[string]placed, have map[contract.DeviceID]a
 	for _, r := range t.rows {
 		id := contract.DeviceID(r.code("id"))
 		x, known := have[id]
-		had := &x
+		var had *alerts.Device
 		if known {
 			kept := x
 			had = &kept
 		} else {
-			x, had = alerts.Device{ID: id, Expect: defaultExpect * time.Second}, nil
+			x = alerts.Device{ID: id, Expect: defaultExpect * time.Second}
 		}
 		x.SecretHash = r.secret() // none: the store keeps what it has
 		if err := id.Validate(); err != nil {
