@@ -48,7 +48,7 @@ type Answer struct {
 // Order is one order as a team's terminal or a tracker sees it.
 type Order struct {
 	ID       string
-	Kind     string // standby, forward, check, muster, stand_down; may grow
+	Kind     string // to a team standby, forward, check, muster, stand_down; to a tracker message, locate, return, config; may grow
 	Level    string // blue, yellow, orange, red
 	Text     string
 	Drill    bool // 演练: the real path, marked

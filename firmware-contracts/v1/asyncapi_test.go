@@ -63,7 +63,7 @@ func TestAsyncAPI(t *testing.T) {
 
 	// Every topic of topic.go is a channel, and every channel a topic.
 	want := map[string]string{
-		contract.DeviceOrders("x"): DocumentOrders, contract.TeamOrders("x"): DocumentOrders, contract.TeamAnswers("x"): DocumentAnswer,
+		contract.DeviceOrders("x"): DocumentOrders, contract.TeamOrders("x"): DocumentOrders, contract.TeamAnswers("x"): DocumentAnswer, contract.DeviceAnswers("x"): DocumentAnswer,
 	}
 	for _, k := range []contract.Kind{contract.Tracker, contract.Sensor} {
 		for _, c := range contract.Classes {

@@ -24,6 +24,8 @@ type device struct {
 	client *mqttclient.Client
 	enc    contractv1.Encoding
 
+	errands *errands // nil: it hears no commands
+
 	connected atomic.Bool // it has been let in, once at least
 	refused   atomic.Bool // its credential was refused, the last time
 
@@ -138,6 +140,13 @@ func (d *device) again(r contract.Reading) {
 		c.messages.Add(1)
 		c.duplicates.Add(1)
 	}
+}
+
+// away reports whether it has no network.
+func (d *device) away() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.offline
 }
 
 // finish sends what was held back for the want of a network.

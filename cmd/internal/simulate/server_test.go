@@ -79,7 +79,7 @@ func (s *server) Put(_ context.Context, m ingest.Message) error {
 	switch {
 	case err != nil:
 		s.faults = append(s.faults, err.Error())
-	case topic.Team != "":
+	case topic.Answers:
 		a, err := contractv1.DecodeAnswer(topic, m.Payload, m.Received)
 		if err != nil {
 			s.faults = append(s.faults, err.Error())

@@ -64,6 +64,7 @@ type run struct {
 	refusals   atomic.Int64 // devices that are refused now
 	allRefused chan struct{}
 	refusedAll sync.Once
+	unheard    sync.Once
 
 	ledger sync.Mutex
 	line   []byte
@@ -144,9 +145,20 @@ func (r *run) newDevice(m *Member, session string, dials chan struct{}) (*device
 	if hash(string(m.ID))%3 == 0 {
 		d.enc = contractv1.CBOR
 	}
+	hears := ""
+	if r.o.Story == Fire && m.Kind == contract.Tracker {
+		hears = contract.DeviceOrders(m.ID)
+		d.errands = &errands{run: r, device: m.ID, enc: d.enc, skew: d.life.skew, away: d.away}
+	}
 	var err error
 	d.client, err = mqttclient.New(mqttclient.Options{
 		MQTT: r.o.MQTT, TLS: r.o.TLS, ClientID: session, Username: string(m.ID), Password: m.Secret, Dials: dials,
+		Subscribe: hears, OnMessage: func(_ string, payload []byte) { d.errands.hear(payload) },
+		OnSubscribe: func(err error) {
+			r.unheard.Do(func() {
+				r.log.Warn("a tracker may not hear commands", zap.String("device", string(m.ID)), zap.Error(err))
+			})
+		},
 		WillTopic: contract.Uplink(m.Kind, contract.Status, m.ID), Will: d.will,
 		OnConnect: func(again bool) {
 			d.connected.Store(true)
@@ -161,6 +173,9 @@ func (r *run) newDevice(m *Member, session string, dials chan struct{}) (*device
 	})
 	if err != nil {
 		return nil, fmt.Errorf("simulate: %w", err)
+	}
+	if d.errands != nil {
+		d.errands.client = d.client
 	}
 	return d, nil
 }

@@ -28,6 +28,7 @@ type Summary struct {
 	Classes        map[string]ClassSummary `json:"classes"`
 	Terminals      int                     `json:"terminals"`
 	OrdersHeard    uint64                  `json:"orders_heard"`
+	CommandsHeard  uint64                  `json:"commands_heard"` // by trackers
 	Answers        uint64                  `json:"answers"`
 	AnswersAcked   uint64                  `json:"answers_acknowledged"`
 	Start          time.Time               `json:"start"`
@@ -46,6 +47,7 @@ type counts struct {
 	measured, dropped                               atomic.Uint64
 	messages, messagesAcked, duplicates, reconnects atomic.Uint64
 	orders, answers, answersAcked                   atomic.Uint64
+	commands, commandAnswers, commandAnswersAcked   atomic.Uint64
 	published, acked                                [contract.Status + 1]atomic.Uint64
 }
 
@@ -55,7 +57,8 @@ func (r *run) summary(lived time.Duration) Summary {
 		Devices: len(r.devices), Refused: int(r.refusals.Load()), Measured: c.measured.Load(), Dropped: c.dropped.Load(),
 		Messages: c.messages.Load(), MessagesAcked: c.messagesAcked.Load(), Duplicates: c.duplicates.Load(), Reconnects: c.reconnects.Load(),
 		Classes: map[string]ClassSummary{}, Terminals: len(r.terminals), OrdersHeard: c.orders.Load(),
-		Answers: c.answers.Load(), AnswersAcked: c.answersAcked.Load(),
+		CommandsHeard: c.commands.Load(),
+		Answers:       c.answers.Load() + c.commandAnswers.Load(), AnswersAcked: c.answersAcked.Load() + c.commandAnswersAcked.Load(),
 		Start: r.start.UTC(), Seconds: math.Round(lived.Seconds()*1000) / 1000, Seed: r.o.Seed,
 	}
 	for _, d := range r.devices {

@@ -82,7 +82,7 @@ func (t *terminal) hear(payload []byte) {
 func (t *terminal) say(order string, what contract.Receipt, reason string) {
 	a := contract.Answer{Team: t.team, Order: order, Receipt: what, Reason: reason, At: time.Now()}
 	if what != contract.Delivered {
-		a.By = t.person()
+		a.By = person(string(t.team))
 	}
 	payload, err := contractv1.AppendAnswer(nil, contractv1.JSON, a)
 	if err != nil {
@@ -175,9 +175,9 @@ func (c *crew) plan(t *terminal, o contract.Order, rejects bool) {
 	}
 }
 
-// person is who answers for the team, always the same one.
-func (t *terminal) person() string {
-	h := hash(string(t.team))
+// person is who answers for the team or carries the tracker, always the same one.
+func person(id string) string {
+	h := hash(id)
 	family := []string{"王", "李", "张", "刘", "陈", "杨", "赵", "孙", "马", "高"}
 	given := []string{"建国", "志强", "海涛", "永红", "立新", "春生", "文斌", "卫东", "保平", "玉山", "金锁", "长河"}
 	return family[h%10] + given[h/10%12] + "（演示）"

@@ -53,6 +53,20 @@ func TestTerminalsHearAndAnswerOverMQTT(t *testing.T) {
 	s.until(t, "the waiting order is delivered", func() bool { return len(s.answers) == 1 })
 	give("T2", "or-now")
 	s.until(t, "the new order is delivered", func() bool { return len(s.answers) == 2 })
+	var tracker contract.DeviceID
+	for _, m := range fleet {
+		if m.Kind == contract.Tracker {
+			tracker = m.ID
+		}
+	}
+	doc, err := contractv1.AppendOrders(nil, contractv1.JSON, "", []contract.Order{{ID: "cm-1", Kind: "locate"}}, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if tok := service.Publish(contract.DeviceOrders(tracker), 1, true, doc); !tok.WaitTimeout(10*time.Second) || tok.Error() != nil {
+		t.Fatal(tok.Error())
+	}
+	s.until(t, "the command is delivered and done", func() bool { return len(s.answers) == 4 })
 	s.until(t, "the third terminal is refused", func() bool { return slices.Contains(s.refused, "team:T3") })
 	s.until(t, "devices report", func() bool { return len(s.readings) > 0 })
 	stop()
@@ -65,7 +79,12 @@ func TestTerminalsHearAndAnswerOverMQTT(t *testing.T) {
 			t.Errorf("%+v", a)
 		}
 	}
-	if r.sum.OrdersHeard != 2 || r.sum.Answers != 2 || r.sum.AnswersAcked != 2 || r.sum.Terminals != 3 {
+	for i, want := range []contract.Receipt{contract.Delivered, contract.Accepted} {
+		if a := s.answers[2+i]; a.Device != tracker || a.Order != "cm-1" || a.Receipt != want {
+			t.Errorf("%+v", a)
+		}
+	}
+	if r.sum.OrdersHeard != 2 || r.sum.CommandsHeard != 1 || r.sum.Answers != 4 || r.sum.AnswersAcked != 4 || r.sum.Terminals != 3 {
 		t.Errorf("%+v", r.sum)
 	}
 }
