@@ -3,6 +3,8 @@ package api
 import (
 	"fmt"
 	"math"
+	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -14,7 +16,6 @@ import (
 
 	v1 "firewatch/api/v1"
 	contract "firewatch/firmware-contracts"
-	"firewatch/ingest/ingesttest"
 )
 
 func fixAt(device string, at time.Time, lat, lon float64) contract.Reading {
@@ -33,11 +34,35 @@ func (e *env) track(query string) v1.Track {
 	return into[v1.Track](e.get("yixian", "/devices/t-yixian/track"+query).want(200))
 }
 
+// testdata reads a file of the inputs from elsewhere: in $FIREWATCH_TESTDATA, or
+// in shared/testdata beside a folder above. It skips the test where there is no
+// such folder.
+func testdata(t *testing.T, name string) []byte {
+	t.Helper()
+	root := os.Getenv("FIREWATCH_TESTDATA")
+	if dir, err := os.Getwd(); err == nil && root == "" {
+		for ; root == "" && dir != filepath.Dir(dir); dir = filepath.Dir(dir) {
+			beside := filepath.Join(filepath.Dir(dir), "shared", "testdata")
+			if _, err := os.Stat(beside); err == nil {
+				root = beside
+			}
+		}
+	}
+	if root == "" {
+		t.Skip("no folder shared/testdata above this one; name it in FIREWATCH_TESTDATA")
+	}
+	b, err := os.ReadFile(filepath.Join(root, filepath.FromSlash(name)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
 // walk is a day of somebody in Beijing's western hills.
 func walk(t *testing.T) []contract.Reading {
 	t.Helper()
 	var rs []contract.Reading
-	for i, line := range strings.Split(string(ingesttest.Testdata(t, "tracks/007_20081026021624.plt")), "\n") {
+	for i, line := range strings.Split(string(testdata(t, "tracks/007_20081026021624.plt")), "\n") {
 		f := strings.Split(strings.TrimSpace(line), ",")
 		if i < 6 || len(f) != 7 {
 			continue

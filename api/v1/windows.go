@@ -107,7 +107,7 @@ func (q *queryParams) length(span time.Duration) time.Duration {
 func parseLength(s string) (time.Duration, error) {
 	if n, ok := strings.CutSuffix(s, "d"); ok {
 		days, err := strconv.ParseUint(n, 10, 9)
-		return time.Duration(days) * 24 * time.Hour, err //nolint:gosec // 9 bits
+		return time.Duration(days) * 24 * time.Hour, err
 	}
 	return time.ParseDuration(s)
 }

@@ -53,14 +53,13 @@ func (c *Client) stream(ctx context.Context, statement string, each func(*csvRow
 	if a := c.service.Authorization(); a != "" {
 		req.Header.Set("Authorization", a)
 	}
-	resp, err := c.slow.Do(req)
+	resp, err := c.slow.Do(req) //nolint:bodyclose // readCSV does
 	if err == nil {
 		err = readCSV(resp, each)
 	}
-	var said *influxhttp.Error
-	if ue := (*url.Error)(nil); errors.As(err, &ue) {
+	if ue, ok := errors.AsType[*url.Error](err); ok {
 		err = ue.Err
-	} else if errors.As(err, &said) {
+	} else if said, ok := errors.AsType[*influxhttp.Error](err); ok {
 		err = cause(said)
 	}
 	if errors.Is(err, errCutShort) && ctx.Err() == nil {

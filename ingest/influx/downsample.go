@@ -339,7 +339,7 @@ func (d *Downsampler) sweepOn(ctx context.Context) error {
 	for n := range summed {
 		var g []window
 		for at := from; at < to; at += int64(tenMinutes) {
-			g = append(g, window{what(n), at}) //nolint:gosec // a few
+			g = append(g, window{what(n), at})
 		}
 		err := d.politely(ctx, func() error {
 			rows, err := d.do(ctx, g)

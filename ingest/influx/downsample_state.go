@@ -117,7 +117,7 @@ func (d *Downsampler) lastNotes(ctx context.Context) ([]window, error) {
 		ident(tagInstance), literal(d.o.Instance), ident(fieldPending), ident(tagWhat)),
 		func(s *series) error {
 			for n := range summed {
-				for _, w := range [2]what{what(n), what(n) | days} { //nolint:gosec // a few
+				for _, w := range [2]what{what(n), what(n) | days} {
 					if w.name() != s.Tags[tagWhat] {
 						continue
 					}

@@ -65,12 +65,12 @@ func roundsOf(tb testing.TB, d *influx.Downsampler) {
 	}
 }
 
-// stored counts points, and sums up their field count.
-func storedWindows(t *testing.T, c *influx.Client, db, policy, measurement string) (points, readings int) {
+// storedWindows counts points, and sums up their field count.
+func storedWindows(t *testing.T, db, policy, measurement string) (points, readings int) {
 	t.Helper()
 	text := say(t, http.MethodGet, "/query", url.Values{"db": {db}, "q": {fmt.Sprintf(`SELECT count("count"), sum("count") FROM %q.%q`, policy, measurement)}}, "")
-	if i := strings.Index(text, `"values":[[`); i >= 0 {
-		if _, err := fmt.Sscanf(text[i+len(`"values":[[`):], `"1970-01-01T00:00:00Z",%d,%d`, &points, &readings); err != nil {
+	if _, values, ok := strings.Cut(text, `"values":[[`); ok {
+		if _, err := fmt.Sscanf(values, `"1970-01-01T00:00:00Z",%d,%d`, &points, &readings); err != nil {
 			t.Fatalf("%v in %s", err, text)
 		}
 	}
@@ -90,7 +90,7 @@ func TestTouchedWindowsAreSummedUp(t *testing.T) {
 	}
 	want := func(policy, measurement string, points, readings int) {
 		t.Helper()
-		if p, r := storedWindows(t, c, "touched", policy, measurement); p != points || r != readings {
+		if p, r := storedWindows(t, "touched", policy, measurement); p != points || r != readings {
 			t.Errorf("%s.%s has %d windows of %d readings, want %d of %d", policy, measurement, p, r, points, readings)
 		}
 	}
@@ -160,7 +160,7 @@ func TestACrashLeavesNoHole(t *testing.T) {
 		k.advance(30 * time.Hour)
 	}
 	for policy, m := range map[string]string{"m10": "position_10m", "daily": "position_1d"} {
-		if _, n := storedWindows(t, c, "crash", policy, m); n != total {
+		if _, n := storedWindows(t, "crash", policy, m); n != total {
 			t.Errorf("%s holds %d readings, want %d", policy, n, total)
 		}
 	}
@@ -183,10 +183,10 @@ func TestADatabaseOfYearsIsSweptOnce(t *testing.T) {
 	mustWrite(t, c, rs...)
 	k := clockAt(day.Add(72 * time.Hour))
 	roundsOf(t, downsamplerOn(t, c, k))
-	if p, n := storedWindows(t, c, "years", "daily", "environment_1d"); p != 16 || n != 16 {
+	if p, n := storedWindows(t, "years", "daily", "environment_1d"); p != 16 || n != 16 {
 		t.Errorf("%d days of %d readings, want 16", p, n)
 	}
-	if p, n := storedWindows(t, c, "years", "m10", "position_10m"); p != 8 || n != 8 {
+	if p, n := storedWindows(t, "years", "m10", "position_10m"); p != 8 || n != 8 {
 		t.Errorf("%d windows of %d readings, want 8", p, n)
 	}
 	d := downsamplerOn(t, c, k)
@@ -213,7 +213,7 @@ func TestDaysBeyondTheTenMinutesAreMadeOfReadings(t *testing.T) {
 	}
 	k.advance(24 * time.Hour)
 	roundsOf(t, d)
-	if p, n := storedWindows(t, c, "replay", "daily", "environment_1d"); n != 10 {
+	if p, n := storedWindows(t, "replay", "daily", "environment_1d"); n != 10 {
 		t.Errorf("%d days of %d readings, want 10", p, n)
 	}
 }
@@ -284,7 +284,7 @@ func TestALateReadingIsNotSafeBeforeItIsNoted(t *testing.T) {
 	}
 	d = downsampler(t, c, day.Add(48*time.Hour)) // after a crash
 	round(t, d)
-	if _, n := storedWindows(t, c, "noted", "m10", "position_10m"); n != 1 {
+	if _, n := storedWindows(t, "noted", "m10", "position_10m"); n != 1 {
 		t.Errorf("%d readings summed up, want 1", n)
 	}
 }
@@ -303,7 +303,7 @@ func TestABrokenAnswerIsNoAnswer(t *testing.T) {
 	}
 	g.cut.Store(false)
 	roundsOf(t, d)
-	if _, n := storedWindows(t, c, "broken", "daily", "position_1d"); n != 1 {
+	if _, n := storedWindows(t, "broken", "daily", "position_1d"); n != 1 {
 		t.Errorf("%d readings summed up, want 1", n)
 	}
 }
@@ -328,7 +328,7 @@ func TestDownsamplerWaitsForInflux(t *testing.T) {
 	defer cancel()
 	g.open()
 	ingesttest.Eventually(t, "the window to be summed up", func() bool {
-		_, n := storedWindows(t, c, "waits", "m10", "position_10m")
+		_, n := storedWindows(t, "waits", "m10", "position_10m")
 		return n == 1
 	})
 }

@@ -101,7 +101,7 @@ func appendHealth(b []byte, h *ingest.DeviceHealth, at int64) ([]byte, error) {
 		name string
 		n    uint64
 	}{{healthMissing, h.Missing}, {healthRepeated, h.Repeated}, {healthResets, h.Resets}} {
-		integer(n.name, int64(min(n.n, math.MaxInt64))) //nolint:gosec // just bounded
+		integer(n.name, int64(min(n.n, math.MaxInt64)))
 	}
 	b = append(b, healthFlood+`="`+h.Flood.String()+`" `...)
 	b = strconv.AppendInt(b, at, 10)

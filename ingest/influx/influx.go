@@ -82,8 +82,8 @@ type Client struct {
 		asked time.Time
 		keep  time.Duration
 	}
-	slow    *http.Client // for long answers: as long as the context allows
-	life    context.Context
+	slow    *http.Client    // for long answers: as long as the context allows
+	life    context.Context //nolint:containedctx // of the questions, until Close
 	end     context.CancelFunc
 	flights sync.WaitGroup // questions that go on without their asker
 }

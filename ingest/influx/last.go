@@ -99,7 +99,7 @@ func (c *Client) Touched(_ context.Context, readings []*contract.Reading) error 
 		}
 		k.fed = true
 		for _, r := range readings {
-			if r.Class == contract.Class(class) || contract.Class(class) == contract.Position && placeCopied(r.Class) { //nolint:gosec // a few
+			if r.Class == contract.Class(class) || contract.Class(class) == contract.Position && placeCopied(r.Class) {
 				k.put(r.Device, r.Measured.UnixMilli()*tieRange+tie(r), r, ownReading)
 			}
 		}

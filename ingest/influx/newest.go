@@ -77,8 +77,8 @@ type turn struct {
 	took  time.Duration
 }
 
-func (t *turn) rested(now time.Time, rest, least time.Duration) bool {
-	return now.Sub(t.asked) >= max(rest*t.took, least)
+func (t *turn) rested(now time.Time, rest int, least time.Duration) bool {
+	return now.Sub(t.asked) >= max(time.Duration(rest)*t.took, least)
 }
 
 // A source is how InfluxDB is asked for what newest keeps.

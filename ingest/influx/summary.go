@@ -77,7 +77,7 @@ func (s *fieldSummary) merge(o *fieldSummary) {
 func (s *summary) window() ingest.Window {
 	w := ingest.Window{Count: int(s.count)}
 	for i := range s.fields {
-		f, x := contract.Field(i), &s.fields[i] //nolint:gosec // below NumFields
+		f, x := contract.Field(i), &s.fields[i]
 		switch {
 		case x.n == 0:
 		case direction(f):
@@ -125,7 +125,7 @@ func (s *summary) appendFields(b []byte, at int64) []byte {
 		b = strconv.AppendFloat(b, x, 'g', -1, 64)
 	}
 	for i := range s.fields {
-		f, x := contract.Field(i), &s.fields[i] //nolint:gosec // below NumFields
+		f, x := contract.Field(i), &s.fields[i]
 		if x.n == 0 {
 			continue
 		}
