@@ -78,7 +78,7 @@ func (e *env) nudges() int {
 
 func (e *env) options() Options {
 	return Options{
-		Roster: e.store, Accounts: e.store, Alerts: e.store, Orders: e.store, Warnings: e.store, Events: e.store, Audit: e.store,
+		Roster: e.store, Accounts: e.store, Alerts: e.store, Orders: e.store, Commands: e.store, Warnings: e.store, Events: e.store, Audit: e.store,
 		History: e.history, Policy: alerts.DefaultPolicy(), Now: e.time, Version: "1.2.3",
 		Console: fstest.MapFS{
 			"index.html":           {Data: []byte("<!doctype html><title>console</title>" + strings.Repeat(" ", 2000))},
@@ -154,7 +154,7 @@ func (e *env) fixture() {
 		Devices: []alerts.Device{
 			{ID: "s-laiyuan", Kind: contract.Sensor, Area: "130630100", Name: "白石山", Expect: 5 * time.Minute},
 			{ID: "s-yixian", Kind: contract.Sensor, Area: "130633101", Name: "永福寺", Lat: 39.3, Lon: 115.3, Expect: 5 * time.Minute},
-			{ID: "t-yixian", Kind: contract.Tracker, Area: "130633100", Name: "李四", Expect: time.Minute},
+			{ID: "t-yixian", Kind: contract.Tracker, Area: "130633100", Name: "李四", Expect: time.Minute, SecretHash: "hash"},
 			{ID: "t-off", Kind: contract.Tracker, Area: "130633100", Name: "王五"},
 		},
 		Demo: true,
@@ -203,6 +203,11 @@ func (e *env) fixture() {
 	}
 	order("or-both", "130600", "al-yixian", 2*time.Minute, "tw-yizhou", "tw-laiyuan")
 	order("or-laiyuan", "130630", "", time.Minute, "tw-laiyuan")
+	_, _, err := s.CreateCommand(ctx, alerts.Command{
+		ID: "cm-yixian", Device: "t-yixian", Area: "130633100", Kind: alerts.CommandLocate, Issuer: "yixian", Issued: begin.Add(-time.Minute),
+		Expires: begin.Add(time.Hour), State: alerts.CommandQueued, NextAt: begin.Add(-time.Minute),
+	}, nil)
+	ok(err)
 }
 
 // request is one call of the API.

@@ -28,6 +28,7 @@ type Options struct {
 	Accounts alerts.AccountStore
 	Alerts   alerts.AlertStore
 	Orders   alerts.OrderStore
+	Commands alerts.CommandStore // to trackers
 	Warnings alerts.WarningStore
 	Events   alerts.EventStore
 	Audit    alerts.AuditStore
@@ -45,7 +46,8 @@ type Options struct {
 	// Health tells how each part is; it must be quick. A reason goes out to
 	// offices and administrators, and to those who ask from this machine.
 	Health func(context.Context) []Check
-	// Nudge tells the dispatcher that there is work; nil: it finds out itself.
+	// Nudge tells those who bring orders and commands out that there is work; nil:
+	// they find out themselves.
 	Nudge func()
 	// Now is the time; nil: time.Now.
 	Now func() time.Time
@@ -85,6 +87,7 @@ func (o *Options) check() error {
 		{"Accounts", o.Accounts != nil},
 		{"Alerts", o.Alerts != nil},
 		{"Orders", o.Orders != nil},
+		{"Commands", o.Commands != nil},
 		{"Warnings", o.Warnings != nil},
 		{"Events", o.Events != nil},
 		{"Audit", o.Audit != nil},

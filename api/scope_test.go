@@ -48,6 +48,12 @@ func TestEveryRouteForEveryRole(t *testing.T) {
 		{"GET /devices/:id/track", "/devices/s-yixian/track", "", "", [7]int{401, 200, 200, 200, 404, 403, 403}},
 		{"GET /devices/:id/windows", "/devices/s-yixian/windows", "", "", [7]int{401, 200, 200, 200, 404, 403, 403}},
 		{"GET /latest", "/latest", "", "", [7]int{401, 200, 200, 200, 200, 403, 403}},
+		{"GET /devices/:id/commands", "/devices/t-yixian/commands", "", "", [7]int{401, 200, 200, 200, 404, 403, 403}},
+		{"POST /devices/:id/commands", "/devices/t-yixian/commands", `{"kind":"locate"}`, "", [7]int{401, 201, 201, 201, 404, 403, 403}},
+		{"POST /devices/:id/commands", "/devices/nowhere/commands", `{"kind":"locate"}`, "", [7]int{401, 404, 404, 404, 404, 403, 403}},
+		{"GET /commands", "/commands", "", "", [7]int{401, 200, 200, 200, 200, 403, 403}},
+		{"DELETE /commands/:id", "/commands/cm-yixian?reason=x", "", "", [7]int{401, 200, 200, 200, 404, 403, 403}},
+		{"DELETE /commands/:id", "/commands/none?reason=x", "", "", [7]int{401, 404, 404, 404, 404, 403, 403}},
 		{"GET /alerts", "/alerts", "", "", [7]int{401, 200, 200, 200, 200, 403, 403}},
 		{"GET /alerts/:id", "/alerts/al-yixian", "", "", [7]int{401, 200, 200, 200, 404, 200, 200}}, // or-both names it
 		{"GET /alerts/:id", "/alerts/al-laiyuan", "", "", [7]int{401, 200, 200, 404, 200, 404, 404}},
@@ -85,7 +91,7 @@ func TestEveryRouteForEveryRole(t *testing.T) {
 				if row.kind != "" {
 					r.headers["Content-Type"] = row.kind
 				}
-				if row.route == "POST /orders" {
+				if row.route == "POST /orders" || row.route == "POST /devices/:id/commands" {
 					r.headers["Idempotency-Key"] = "k1"
 				}
 				w := e.do(r)
@@ -138,6 +144,13 @@ func TestListsHoldOnlyWhatIsVisible(t *testing.T) {
 		{"city", "/alerts?area=130630", "al-laiyuan"},
 		{"city", "/alerts?state=resolved", ""},
 		{"city", "/alerts?device=s-yixian", "al-yixian"},
+		{"admin", "/commands", "cm-yixian"},
+		{"city", "/commands?area=130633&open=true", "cm-yixian"},
+		{"yixian", "/commands?area=130600&device=t-yixian", "cm-yixian"},
+		{"yixian", "/commands?device=t-off", ""},
+		{"yixian", "/devices/t-yixian/commands?open=true", "cm-yixian"},
+		{"laiyuan", "/commands", ""},
+		{"laiyuan", "/commands?area=130633", ""},
 		{"admin", "/orders", "or-laiyuan or-both"},
 		{"yixian", "/orders", "or-both"},
 		{"laiyuan", "/orders", "or-laiyuan or-both"},

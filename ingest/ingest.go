@@ -237,6 +237,9 @@ type Principal struct {
 	// Topic is where a Device that does not speak the contract publishes: there
 	// and below, like owntracks/jane/phone. Empty: nowhere else.
 	Topic string
+	// Unheard: nobody takes what a Device answers to commands. It may not say it
+	// then: an answer that nobody judges must not be acknowledged.
+	Unheard bool
 }
 
 // MayPublish reports whether the principal may publish on the topic.
@@ -254,7 +257,7 @@ func (p Principal) MayPublish(topic string) bool {
 	case t.Orders:
 		return false
 	case p.Device != "":
-		return t.Device == p.Device && t.Kind == p.Kind
+		return t.Device == p.Device && t.Kind == p.Kind && !(t.Answers && p.Unheard)
 	default:
 		return p.Team != "" && t.Team == p.Team
 	}

@@ -49,6 +49,7 @@ type Deps struct {
 	Accounts alerts.AccountStore
 	Alerts   alerts.AlertStore
 	Orders   alerts.OrderStore
+	Commands alerts.CommandStore
 	Warnings alerts.WarningStore
 	Events   alerts.EventStore
 	Audit    alerts.AuditStore

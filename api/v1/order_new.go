@@ -26,12 +26,9 @@ const maxTargets = 1000
 // createOrder gives an order to teams. The same Idempotency-Key again gives the
 // first order back and creates nothing.
 func (a *API) createOrder(c *gin.Context, s scope) error {
-	key := c.GetHeader("Idempotency-Key")
-	if key == "" || len(key) > 200 || strings.ContainsFunc(key, func(r rune) bool { return r < '!' || r > '~' }) {
-		return &Error{
-			Code: CodeMalformed, Detail: "请求头 Idempotency-Key 应为 1 至 200 个可见的 ASCII 字符",
-			Fields: []FieldError{{"Idempotency-Key", "缺少或无效"}},
-		}
+	key, err := idempotencyKey(c)
+	if err != nil {
+		return err
 	}
 	var req OrderRequest
 	if err := readJSON(c, &req); err != nil {
@@ -99,6 +96,19 @@ func (a *API) createOrder(c *gin.Context, s scope) error {
 	a.Nudge()
 	a.Hub.Nudge()
 	return a.writeOrder(c, s, http.StatusCreated, saved, ds)
+}
+
+// idempotencyKey reads the header that lets a caller ask again without asking
+// twice.
+func idempotencyKey(c *gin.Context) (string, error) {
+	key := c.GetHeader("Idempotency-Key")
+	if key == "" || len(key) > 200 || strings.ContainsFunc(key, func(r rune) bool { return r < '!' || r > '~' }) {
+		return "", &Error{
+			Code: CodeMalformed, Detail: "请求头 Idempotency-Key 应为 1 至 200 个可见的 ASCII 字符",
+			Fields: []FieldError{{"Idempotency-Key", "缺少或无效"}},
+		}
+	}
+	return key, nil
 }
 
 // showGiven answers with the order that the key gave before.

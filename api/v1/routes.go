@@ -47,6 +47,11 @@ var routes = []struct {
 	{http.MethodGet, "/devices/:id/windows", duty, (*API).listWindows},
 	{http.MethodGet, "/latest", duty, (*API).showLatest},
 
+	{http.MethodGet, "/devices/:id/commands", duty, (*API).listDeviceCommands},
+	{http.MethodPost, "/devices/:id/commands", duty, (*API).createCommand},
+	{http.MethodGet, "/commands", duty, (*API).listCommands},
+	{http.MethodDelete, "/commands/:id", duty, (*API).withdrawCommand},
+
 	{http.MethodGet, "/alerts", duty, (*API).listAlerts},
 	{http.MethodGet, "/alerts/:id", members, (*API).showAlert},
 	{http.MethodPost, "/alerts/:id/acks", duty, (*API).createAck},

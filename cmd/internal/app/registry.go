@@ -122,8 +122,10 @@ func (r elsewhere) Authenticate(username string, password []byte) (ingest.Princi
 }
 
 // heard lets in whoever says something that somebody here takes: an answer that
-// nobody judges must not be acknowledged.
+// nobody judges must not be acknowledged. A team's terminal has nothing else to
+// say; a tracker may say all but that.
 func (r *registry) heard(p ingest.Principal, known bool) (ingest.Principal, bool) {
+	p.Unheard = p.Kind == contract.Tracker && !r.answers
 	return p, known && (p.Team == "" || r.answers)
 }
 

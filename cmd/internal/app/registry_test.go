@@ -91,6 +91,18 @@ func TestWhoAClientIs(t *testing.T) {
 	if _, ok := deaf.AuthenticateCertificate("team:pro-yixian"); ok {
 		t.Error("a terminal was let in where nobody takes its answers")
 	}
+	hears := func(r *registry) bool {
+		t.Helper()
+		p, ok := r.Authenticate("phone", []byte(secretOf))
+		q, certified := r.AuthenticateCertificate("phone")
+		if !ok || !certified || p != q || !p.MayPublish(contract.Uplink(contract.Tracker, contract.Position, "phone")) {
+			t.Errorf("%+v, %v; with a certificate %+v, %v", p, ok, q, certified)
+		}
+		return p.MayPublish(contract.DeviceAnswers("phone"))
+	}
+	if !hears(r) || hears(deaf) {
+		t.Error("a tracker may answer, but not where nobody takes it")
+	}
 }
 
 func TestByAlias(t *testing.T) {

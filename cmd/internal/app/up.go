@@ -19,12 +19,14 @@ import (
 
 	"firewatch/alerts"
 	"firewatch/alerts/dispatch"
+	"firewatch/alerts/downlink"
 	"firewatch/alerts/engine"
 	notifymqtt "firewatch/alerts/notify/mqtt"
 	"firewatch/alerts/sqlstore"
 	"firewatch/api"
 	"firewatch/api/console"
 	"firewatch/cmd/internal/config"
+	contract "firewatch/firmware-contracts"
 	"firewatch/ingest/broker"
 	"firewatch/ingest/fleet"
 	"firewatch/ingest/influx"
@@ -59,6 +61,7 @@ type system struct {
 	broker    *broker.Broker // nil: the broker is elsewhere
 	notifier  *notifymqtt.Notifier
 	dispatch  *dispatch.Dispatcher
+	downlink  *downlink.Runner
 	api       atomic.Pointer[api.Server] // the engine nudges it, maybe before it serves
 	addresses Addresses
 }
@@ -245,10 +248,18 @@ func (s *system) startAlerts(context.Context) error {
 		return fmt.Errorf("dispatch: %w", err)
 	}
 	s.health.add("dispatch", func(context.Context) error { return s.dispatch.Ready() })
+	s.downlink, err = downlink.New(downlink.Options{
+		Store: s.store, Lease: s.store, Audit: s.store, Holder: s.holder, Teller: s.notifier.Trackers(),
+		Log: s.log.Named("downlink"), Registerer: s.metrics,
+	})
+	if err != nil {
+		return fmt.Errorf("downlink: %w", err)
+	}
+	s.health.add("downlink", func(context.Context) error { return s.downlink.Ready() })
 	feed := journalFeed{journal: s.journal, name: "journal:" + s.holder}
 	judge, err := engine.New(engine.Options{
 		Feed: feed, Roster: s.store, Alerts: s.store, Orders: s.store, Warnings: s.store, Rules: s.rules, Policy: s.policy,
-		Answers: s.dispatch.Answer, Lease: s.store, Holder: s.holder, Demo: s.Demo,
+		Answers: s.answer, Lease: s.store, Holder: s.holder, Demo: s.Demo,
 		Nudge: func() {
 			s.dispatch.Nudge()
 			s.nudgeAPI()
@@ -261,8 +272,17 @@ func (s *system) startAlerts(context.Context) error {
 	s.health.add("engine", func(context.Context) error { return judge.Ready() })
 	s.stack.Go("notify", s.notifier.Run)
 	s.stack.Go("dispatch", s.dispatch.Run)
+	s.stack.Go("downlink", s.downlink.Run)
 	s.stack.Go("engine", judge.Run)
 	return nil
+}
+
+// answer hands what a team or a tracker said to who gave the order.
+func (s *system) answer(ctx context.Context, a contract.Answer) error {
+	if a.Device != "" {
+		return s.downlink.Answer(ctx, a)
+	}
+	return s.dispatch.Answer(ctx, a)
 }
 
 func (s *system) readRules(context.Context) (err error) {
@@ -327,11 +347,13 @@ func (s *system) startAPI(ctx context.Context) error {
 	}
 	server, err := api.New(api.Options{
 		Desk: desk, BrokerAuth: brokerAuth,
-		Roster: s.store, Accounts: s.store, Alerts: s.store, Orders: s.store, Warnings: s.store, Events: s.store, Audit: s.store,
+		Roster: s.store, Accounts: s.store, Alerts: s.store, Orders: s.store, Commands: s.store, Warnings: s.store,
+		Events: s.store, Audit: s.store,
 		History: s.influx, Console: files, Policy: s.policy, Silence: s.rules.Silence, Health: s.health.checks,
 		Nudge: func() {
 			if s.dispatch != nil {
 				s.dispatch.Nudge()
+				s.downlink.Nudge()
 			}
 		},
 		Gatherer: s.metrics, Registerer: s.metrics, Log: s.log.Named("api"),
