@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -29,7 +30,7 @@ import (
 const (
 	chaosSeeds    = "CHAOS_SEEDS"    // count of seeds; default 20
 	chaosReadings = "CHAOS_READINGS" // of one seed; default 50,000, so a million in all
-	chaosOutage   = "CHAOS_OUTAGE"   // longest stop of InfluxDB; default 2 s
+	chaosOutage   = "CHAOS_OUTAGE"   // how long InfluxDB stands still when it does; default up to 2 s
 )
 
 const chaosDevices = 50
@@ -42,7 +43,7 @@ const chaosDevices = 50
 func TestChaosLosesNothingAcknowledged(t *testing.T) {
 	seeds := fromEnv(t, chaosSeeds, 20)
 	readings := fromEnv(t, chaosReadings, 50_000)
-	outage := 2 * time.Second
+	var outage time.Duration
 	if s := os.Getenv(chaosOutage); s != "" {
 		var err error
 		if outage, err = time.ParseDuration(s); err != nil {
@@ -115,7 +116,7 @@ type world struct {
 	args     []string
 	fw       *process
 	broker   *ingesttest.Mosquitto // nil: the embedded one
-	outage   time.Duration
+	outage   time.Duration         // 0: as the seed decides
 
 	killedBroker bool
 	log          []string
@@ -283,8 +284,7 @@ func (c *world) killInflux() {
 
 // stall stops a process without ending it, as a network does that swallows
 // everything.
-func (c *world) stall(what string, pid int, most time.Duration) {
-	wait := c.while(most)
+func (c *world) stall(what string, pid int, wait time.Duration) {
 	c.say("%s stands still for %v", what, wait)
 	if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
 		c.say("it was gone: %v", err)
@@ -298,12 +298,12 @@ func (c *world) stall(what string, pid int, most time.Duration) {
 
 func (c *world) stallInflux() {
 	if pid, err := c.influxPID(); err == nil {
-		c.stall("influxd", pid, c.outage)
+		c.stall("influxd", pid, cmp.Or(c.outage, c.while(2*time.Second)))
 	}
 }
 
-func (c *world) stallFirewatch() { c.stall("firewatch", c.fw.cmd.Process.Pid, time.Second) }
-func (c *world) stallBroker()    { c.stall("mosquitto", c.broker.PID(), time.Second) }
+func (c *world) stallFirewatch() { c.stall("firewatch", c.fw.cmd.Process.Pid, c.while(time.Second)) }
+func (c *world) stallBroker()    { c.stall("mosquitto", c.broker.PID(), c.while(time.Second)) }
 
 // hears waits until what is published now reaches InfluxDB: mosquitto has lost the
 // session when it was killed, and until firewatch has a new one it acknowledges
