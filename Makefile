@@ -16,7 +16,7 @@ GOTEST  := CGO_ENABLED=1 go test -race -count=1 -timeout 10m
 
 export GOFLAGS := -buildvcs=false
 
-.PHONY: help run build console test test-go test-console test-deps lint bench fuzz generate clean
+.PHONY: help run build console test test-go test-console test-deps lint bench chaos fuzz generate clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -86,6 +86,9 @@ bin/telegraf: ## the peer of make bench, built from its module with the plugins 
 bench: bin/influxd bin/telegraf build ## benchmarks, then firewatch beside mosquitto + Telegraf into bin/bench.md (half an hour; RUNS=1: ten minutes)
 	go test -run '^$$' -bench . -benchmem ./firmware-contracts/... ./ingest/... ./alerts/...
 	go run ./cmd/internal/bench all -runs $(RUNS) -o bin/bench.md -json bin/bench.jsonl
+
+chaos: bin/influxd ## kill everything for longer: 50 seeds of 200,000 readings (CHAOS_SEEDS, CHAOS_READINGS, CHAOS_OUTAGE=10m)
+	CHAOS_SEEDS=$${CHAOS_SEEDS:-50} CHAOS_READINGS=$${CHAOS_READINGS:-200000} go test -count=1 -timeout 6h -v -run TestChaos ./cmd/internal/app
 
 fuzz: ## each fuzz target for a minute
 	@deploy/fuzz 60s
