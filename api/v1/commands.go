@@ -226,7 +226,7 @@ func (a *API) visibleCommand(ctx context.Context, s scope, id string) (alerts.Co
 		return x, fmt.Errorf("reading a command: %w", err)
 	}
 	d, known := s.roster.device[x.Device]
-	if !s.area(x.Area) && !(known && s.area(d.Area)) {
+	if !s.area(x.Area) && (!known || !s.area(d.Area)) {
 		return alerts.Command{}, missing
 	}
 	return x, nil
