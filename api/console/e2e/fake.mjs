@@ -6,6 +6,7 @@ import { readFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import { dirname, extname, join, normalize } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { furnish, makeDesk } from './desk.mjs'
 import { makeAlerts, makeAreas, makeDevices, makeSeasons, makeTeams, makeWarnings, seeded } from './world.mjs'
 
 const dist = join(dirname(fileURLToPath(import.meta.url)), '..', 'dist')
@@ -20,6 +21,7 @@ export async function startFake({ port = 0 } = {}) {
   const areas = makeAreas()
   const teams = makeTeams(areas)
   const devices = makeDevices(areas, t0)
+  furnish(devices, t0)
   const alerts = makeAlerts(devices, t0)
   const warnings = makeWarnings(t0)
   const seasons = makeSeasons(t0)
@@ -34,6 +36,7 @@ export async function startFake({ port = 0 } = {}) {
   const teamLogins = teams.filter((t) => t.kind === 'township').slice(0, 4)
   const logins = [
     { username: 'city', password: 'city-pass', role: 'office', area: '1306', team: '' },
+    { username: 'admin', password: 'admin-pass', role: 'admin', area: '1306', team: '' },
     { username: 'yixian', password: 'yixian-pass', role: 'office', area: '130633', team: '' },
     ...teamLogins.map((t) => ({ username: t.id, password: `${t.id}-pass`, role: 'team', area: t.area, team: t.id })),
   ]
@@ -162,6 +165,7 @@ export async function startFake({ port = 0 } = {}) {
     return out
   }
 
+  const desk = makeDesk({ devices, areaName: (code) => areas.find((a) => a.code === code && a.level === 'township')?.name ?? '', emit, later })
   const problem = (status, code, title, detail) => ({ status, problem: { type: 'about:blank', title, status, code, detail } })
   const list = (items, url) => {
     const limit = Number(url.searchParams.get('limit') ?? 100)
@@ -182,10 +186,11 @@ export async function startFake({ port = 0 } = {}) {
   async function route(method, url, request, user) {
     const path = url.pathname.slice('/api/v1'.length)
     const q = url.searchParams
-    const body = method === 'POST' ? JSON.parse((await text(request)) || '{}') : {}
+    const raw = method === 'GET' ? '' : await text(request)
+    const body = /json/.test(request.headers['content-type'] ?? '') ? JSON.parse(raw || '{}') : {}
     if (method === 'GET' && path === '/status') {
       return { status: 200, body: { version: 'fake', demo: true, parts: [
-        { name: 'store', ok: true, reason: '' }, { name: 'ingest', ok: true, reason: '' }, { name: 'alerts', ok: true, reason: '' },
+        { name: 'store', ok: true, reason: '' }, { name: 'ingest', ok: true, reason: '' }, { name: 'alerts', ok: true, reason: '' }, { name: 'broker', ok: true, reason: '设备连接未加密' },
         { name: 'influxdb', ok: false, reason: '连不上 127.0.0.1:8086，读数已存入日志' },
       ] } }
     }
@@ -242,15 +247,12 @@ export async function startFake({ port = 0 } = {}) {
     }
     if (user.role === 'team') return problem(403, 'forbidden', '队伍账号看不到')
     const mine = (code) => within(code, user.area)
+    if (parts[0] === 'devices' && parts[2] === 'readings') return { status: 200, body: list(readings(devices.find((d) => d.id === parts[1]) ?? {}), url) }
+    const told = desk.route({ method, parts, url, body, raw, request, user, mine, list })
+    if (told) return told
     switch (parts[0]) {
       case 'areas': return { status: 200, body: list(areas.map((a) => (q.get('outline') === 'true' ? a : { ...a, outline: undefined })), url) }
       case 'teams': return { status: 200, body: list(teams.filter((t) => mine(t.area)), url) }
-      case 'devices': {
-        if (parts.length === 1) return { status: 200, body: list(devices.filter((d) => mine(d.area) && (!q.get('kind') || d.kind === q.get('kind'))), url) }
-        const d = devices.find((x) => x.id === parts[1])
-        if (!d) return problem(404, 'not_found', '没有这台设备')
-        return { status: 200, body: parts[2] === 'readings' ? list(readings(d), url) : d }
-      }
       case 'alerts': {
         if (parts.length === 1) return { status: 200, body: list(alerts.filter((a) => mine(a.area) && (!q.get('state') || a.state === q.get('state'))), url) }
         const a = alerts.find((x) => x.id === parts[1])
@@ -297,9 +299,9 @@ export async function startFake({ port = 0 } = {}) {
       const user = login && { ...login, token }
       if (url.pathname === '/api/v1/events' && user) return void stream(request, response, user)
       const r = await route(request.method, url, request, user)
-      const type = r.problem ? 'application/problem+json' : 'application/json'
-      response.writeHead(r.status, { ...headers, 'Content-Type': type, ...(r.cookie ? { 'Set-Cookie': r.cookie } : {}) })
-      response.end(r.status === 204 ? undefined : JSON.stringify(r.problem ?? r.body))
+      const type = r.problem ? 'application/problem+json' : r.type ?? 'application/json'
+      response.writeHead(r.status, { ...headers, ...r.headers, 'Content-Type': type, ...(r.cookie ? { 'Set-Cookie': r.cookie } : {}) })
+      response.end(r.status === 204 ? undefined : r.text ?? JSON.stringify(r.problem ?? r.body))
     } catch (cause) {
       response.writeHead(cause.code === 'ENOENT' ? 404 : 500, headers)
       response.end(String(cause))

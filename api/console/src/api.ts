@@ -12,7 +12,12 @@ export type DeliveryState =
 export type PersonAnswer = 'accepted' | 'standby' | 'rejected' | 'in_position' | 'stood_down'
 export type Answer = 'delivered' | 'read' | PersonAnswer
 export type SeasonKind = 'prevention' | 'high_danger' | 'closure'
-export type EventType = 'alert' | 'order' | 'delivery' | 'warning' | 'season' | 'roster'
+export type EventType = 'alert' | 'order' | 'delivery' | 'warning' | 'season' | 'roster' | 'command'
+export type Flood = 'none' | 'slowed' | 'cut'
+export type Calibration = 'unknown' | 'calibrating' | 'calibrated' | 'due'
+export type CommandKind = 'message' | 'locate' | 'return' | 'config'
+export type CommandState =
+  | 'queued' | 'sent' | 'delivered' | 'read' | 'answered' | 'expired' | 'superseded' | 'withdrawn'
 
 export interface List<T> { items: T[]; next: string | null }
 export interface FieldError { field: string; message: string }
@@ -41,7 +46,50 @@ export interface Quarantine { total: number; last_reason: string; last: string; 
 export interface Device {
   id: string; kind: 'tracker' | 'sensor'; area: string; area_name: string; name: string
   lat: number | null; lon: number | null; expect_s: number; disabled: boolean
-  liveness: Liveness; last: Reading | null; quarantine: Quarantine | null
+  liveness: Liveness; last: Reading | null; quarantine: Quarantine | null; health: Health | null
+  site: string; phone: string; model: string; alias: string; firmware: string; firmware_reported: string
+  calibration: Calibration; calibrated_at: string | null; credential: 'none' | 'active' | 'revoked'
+}
+/** What the stream of a device's messages tells of the device itself; null: not known. */
+export interface Health {
+  measured: string | null; received: string | null
+  skew_s: number | null // the device's clock ahead of ours; negative: behind
+  buffered: number | null // readings that wait in the device
+  battery_pct: number | null; battery_rate: number | null; days_left: number | null // % and % a day
+  missing: number; repeated: number; resets: number // of the sequence numbers; missing is unknown, not lost
+  flood: Flood
+}
+export interface DeviceQuery {
+  kind?: string; area?: string; liveness?: string; limit?: number; cursor?: string
+}
+/** Of all that the other filters leave. never_seen is counted in silent, or in unknown when nobody expects it. */
+export interface DevicePage extends List<Device> { counts?: Record<Liveness, number> }
+/** The registry's part of a device, as it is sent; what is left out stays. */
+export interface DeviceRequest {
+  id?: string; kind?: string; area?: string; name?: string; site?: string; phone?: string; lat?: number; lon?: number
+  expect_s?: number; disabled?: boolean; model?: string; alias?: string; firmware?: string
+  calibration?: Calibration; calibrated_at?: string
+}
+/** All that a device needs to connect; shown once, never stored. */
+export interface Card {
+  username: string; password: string; host: string; port: number; tls: boolean; url: string
+  publish: string[]; subscribe: string[]; qr_text: string; qr_svg: string
+}
+export interface ImportReport {
+  dry_run: boolean; added: number; changed: number; removed: number; unchanged: number
+  changes: { id: string; change: 'added' | 'changed' | 'removed'; columns: string[] }[]
+  errors: { sheet: string; row: number; column: string; message: string }[]
+}
+/** What was measured in [at, at + the window's length); windows without readings are not there. */
+export interface Window {
+  at: string; count: number
+  min: Record<string, number>; mean: Record<string, number>; max: Record<string, number>
+}
+export interface Command {
+  id: string; device: string; kind: CommandKind; text: string; drill: boolean
+  issuer: string; issuer_name: string; issued: string; expires: string; state: CommandState; open: boolean
+  sent: string | null; delivered: string | null; read: string | null; ended: string | null
+  answer: string; reason: string; by: string // by: who answered or withdrew it, or the newer command in its place
 }
 export interface Evidence {
   device: string; measured: string; received: string; field: string; value: number; note: string
@@ -78,6 +126,16 @@ export interface Order {
   lat: number | null; lon: number | null; issued: string; answer_by: string
   status: 'open' | 'complete' | 'cancelled'; completed: string | null
   shortfalls: string[] | null; tally: Tally; deliveries?: Delivery[]; attempts?: Attempt[]
+}
+export interface CommandRequest { kind: CommandKind; text: string; drill: boolean; expires_s: number }
+/** Where a tracker was, simplified to a zoom; between two lines nobody knows where it was. */
+export interface Track {
+  type: 'Feature'
+  geometry: GeoJSON.MultiLineString
+  properties: {
+    readings: number; vertices: number; gap_s: number; tolerance_m: number; times_ms: number[][]; glitch_count: number; until: string | null
+    marks: { class: string; measured: string; lat: number | null; lon: number | null; code: string; text: string }[]
+  }
 }
 /** said: when the person said it, RFC 3339, by this device's clock. */
 export interface AnswerRequest { team?: string; answer: Answer; reason?: string; by?: string; said?: string }
@@ -141,7 +199,7 @@ export interface ClientOptions {
 /** createClient returns the calls of the API; the session is a cookie. */
 export function createClient(options: ClientOptions = {}) {
   const clock = new Clock()
-  async function call<T>(method: string, path: string, init: { query?: Query; body?: unknown; headers?: Record<string, string>; quiet?: boolean } = {}): Promise<T> {
+  async function call<T>(method: string, path: string, init: { query?: Query; body?: unknown; file?: Blob; headers?: Record<string, string>; quiet?: boolean; patienceMs?: number } = {}): Promise<T> {
     const query = new URLSearchParams()
     for (const [k, v] of Object.entries(init.query ?? {})) if (v !== undefined && v !== '') query.set(k, String(v))
     const url = base + path + (query.size > 0 ? `?${query}` : '')
@@ -154,10 +212,10 @@ export function createClient(options: ClientOptions = {}) {
       response = await fetch(url, {
         method,
         headers,
-        body: init.body === undefined ? undefined : JSON.stringify(init.body),
+        body: init.file ?? (init.body === undefined ? undefined : JSON.stringify(init.body)),
         credentials: 'same-origin',
         cache: 'no-store',
-        signal: AbortSignal.timeout(timeoutMs),
+        signal: AbortSignal.timeout(init.patienceMs ?? timeoutMs),
       })
       text = await response.text()
     } catch (cause) {
@@ -204,6 +262,27 @@ export function createClient(options: ClientOptions = {}) {
     device: (device: string) => call<Device>('GET', `/devices/${id(device)}`),
     readings: (device: string, from: Date, to: Date) =>
       all<Reading>(`/devices/${id(device)}/readings`, { from: from.toISOString(), to: to.toISOString() }, 3),
+    devicePage: (query: DeviceQuery) => call<DevicePage>('GET', '/devices', { query: { ...query } }),
+    /** All devices of a filter, for what the server cannot look for. */
+    allDevices: (query: DeviceQuery) => all<Device>('/devices', { ...query }),
+    windows: (device: string, kind: string, from: Date, to: Date) =>
+      call<{ every_s: number; items: Window[] }>('GET', `/devices/${id(device)}/windows`, { query: { class: kind, from: from.toISOString(), to: to.toISOString() } }),
+    track: (device: string, from: Date, to: Date, zoom: number) =>
+      call<Track>('GET', `/devices/${id(device)}/track`, { query: { from: from.toISOString(), to: to.toISOString(), zoom } }),
+    createDevice: (request: DeviceRequest) => call<{ device: Device; card: Card }>('POST', '/devices', { body: request }),
+    updateDevice: (device: string, request: DeviceRequest) => call<Device>('PATCH', `/devices/${id(device)}`, { body: request }),
+    retireDevice: (device: string) => call<void>('DELETE', `/devices/${id(device)}`),
+    rotateCredential: (device: string) => call<Card>('POST', `/devices/${id(device)}/credential`),
+    revokeCredential: (device: string) => call<void>('DELETE', `/devices/${id(device)}/credential`),
+    /** A workbook of thousands of devices takes the server a while. */
+    importDevices: (file: Blob, type: string, query: { dry_run: boolean; remove: boolean }) =>
+      call<ImportReport>('POST', '/devices/import', { query, file, headers: { 'Content-Type': type }, patienceMs: 120_000 }),
+    exportUrl: (format: 'csv' | 'xlsx', area: string) => `${base}/devices/export?${new URLSearchParams({ format, ...(area ? { area } : {}) })}`,
+
+    commands: (device: string) => call<List<Command>>('GET', `/devices/${id(device)}/commands`, { query: { limit: 50 } }),
+    createCommand: (device: string, request: CommandRequest, key: string) =>
+      call<Command>('POST', `/devices/${id(device)}/commands`, { body: request, headers: { 'Idempotency-Key': key } }),
+    withdrawCommand: (command: string, reason: string) => call<Command>('DELETE', `/commands/${id(command)}`, { query: { reason } }),
 
     alerts: (query: { state?: string; limit?: number } = {}) => call<List<Alert>>('GET', '/alerts', { query }),
     alert: (alert: string) => call<Alert>('GET', `/alerts/${id(alert)}`),

@@ -18,6 +18,7 @@ const en: typeof zh = {
   minutes: '{n} min',
   ago: { s: '{n} s ago', m: '{n} min ago', h: '{n} h ago', d: '{n} d ago', now: 'just now' },
   span: { s: '{n} s', m: '{n} min', h: '{n} h', d: '{n} d' },
+  nav: { label: 'Pages', watch: 'Watch', devices: 'Devices' },
   login: {
     title: 'Log in', username: 'Account', password: 'Password', submit: 'Log in', busy: 'Logging in…',
     wrong: 'Wrong account or password', unreachable: 'The server cannot be reached: {reason}', lead: 'Forest fire patrol and ignition monitoring',
@@ -34,7 +35,7 @@ const en: typeof zh = {
   },
   bar: {
     live: 'Live', connecting: 'Live: reconnecting', down: 'Live: broken', parts: 'Parts', partsUnknown: 'Parts: unknown', rest: 'the other {n} work',
-    notReady: 'not ready', version: 'Version', asOf: 'Data as of {t}', stale: 'Data is stale',
+    notReady: 'not ready', note: 'note', version: 'Version', asOf: 'Data as of {t}', stale: 'Data is stale',
   },
   part: {
     store: 'store', roster: 'roster', influxd: 'InfluxDB program', influx: 'history', journal: 'journal', notify: 'outlet', dispatch: 'dispatch',

@@ -21,6 +21,12 @@ export const i18n = createI18n({
 })
 document.documentElement.lang = i18n.global.locale.value
 
+/** addWords adds the words of a page that is loaded later. */
+export function addWords(chinese: object, english: object): void {
+  i18n.global.mergeLocaleMessage('zh-CN', chinese)
+  i18n.global.mergeLocaleMessage('en', english)
+}
+
 /** useWords is the translator, with spans and ages of time in words. */
 export function useWords() {
   const { t, te, tm, locale } = useI18n({ useScope: 'global' })

@@ -16,6 +16,7 @@ export default {
   minutes: '{n} 分钟',
   ago: { s: '{n} 秒前', m: '{n} 分钟前', h: '{n} 小时前', d: '{n} 天前', now: '刚刚' },
   span: { s: '{n} 秒', m: '{n} 分钟', h: '{n} 小时', d: '{n} 天' },
+  nav: { label: '页面', watch: '值守', devices: '设备' },
   login: {
     title: '登录', username: '账号', password: '密码', submit: '登录', busy: '正在登录…',
     wrong: '账号或密码不对', unreachable: '连不上服务器：{reason}', lead: '森林防火巡护与火源监测',
@@ -32,7 +33,7 @@ export default {
   },
   bar: {
     live: '实时', connecting: '实时重连中', down: '实时中断', parts: '部件', partsUnknown: '部件状态未知', rest: '其余 {n} 项正常',
-    notReady: '未就绪', version: '版本', asOf: '数据截至 {t}', stale: '数据陈旧',
+    notReady: '未就绪', note: '提示', version: '版本', asOf: '数据截至 {t}', stale: '数据陈旧',
   },
   part: {
     store: '数据库', roster: '名册', influxd: '历史库程序', influx: '历史库', journal: '收件日志', notify: '下发通道', dispatch: '叫应',

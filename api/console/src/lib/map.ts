@@ -3,7 +3,7 @@
 import { Map as MapLibre, Marker, setWorkerUrl, type ExpressionSpecification, type GeoJSONSource, type LngLatBoundsLike, type MapMouseEvent } from 'maplibre-gl'
 import 'maplibre-gl/dist/maplibre-gl.css'
 import workerUrl from 'maplibre-gl/dist/maplibre-gl-worker.mjs?worker&url'
-import type { Area } from '../api'
+import type { Area, Track } from '../api'
 import { devicePicture, labelPicture, livenesses } from './draw'
 import type { FleetData } from './fleet'
 
@@ -140,6 +140,45 @@ export class WatchMap {
     void this.source('chosen').setData(at
       ? { type: 'Feature', geometry: { type: 'Point', coordinates: at }, properties: { kind } }
       : empty)
+  }
+
+  /** Draw where one device was: lines, where each line ends, and SOS and reports. */
+  async setTrack(track: Track, fit: boolean): Promise<void> {
+    await this.ready
+    const { map } = this
+    if (!map.getSource('track')) {
+      for (const id of ['track', 'track-ends', 'track-marks']) map.addSource(id, { type: 'geojson', data: empty })
+      map.addLayer({
+        id: 'track', type: 'line', source: 'track', layout: { 'line-join': 'round', 'line-cap': 'round' }, paint: { 'line-color': '#ffb74d', 'line-width': 2.5 },
+      })
+      const last: ExpressionSpecification = ['boolean', ['get', 'last'], false]
+      const first: ExpressionSpecification = ['boolean', ['get', 'first'], false]
+      map.addLayer({
+        id: 'track-ends', type: 'circle', source: 'track-ends',
+        paint: {
+          'circle-radius': ['case', last, 6, first, 5, 3], 'circle-color': ['case', last, '#ffb74d', '#0e151c'], 'circle-stroke-color': '#ffb74d', 'circle-stroke-width': 2,
+        },
+      })
+      map.addLayer({ id: 'track-marks', type: 'circle', source: 'track-marks', paint: { 'circle-radius': 6, 'circle-color': ['match', ['get', 'class'], 'sos', '#ff4238', '#4c94ee'], 'circle-stroke-color': '#fff', 'circle-stroke-width': 2 } })
+    }
+    const lines = track.geometry.coordinates
+    const ends = lines.flatMap((line, i) => [
+      { at: line[0]!, first: i === 0, last: false },
+      { at: line.at(-1)!, first: false, last: i === lines.length - 1 },
+    ])
+    const point = (at: number[], properties: Record<string, unknown>): GeoJSON.Feature => ({ type: 'Feature', geometry: { type: 'Point', coordinates: at }, properties })
+    await Promise.all([
+      this.source('track').setData(track as GeoJSON.Feature),
+      this.source('track-ends').setData({ type: 'FeatureCollection', features: ends.map((e) => point(e.at, { first: e.first, last: e.last })) }),
+      this.source('track-marks').setData({
+        type: 'FeatureCollection',
+        features: track.properties.marks.filter((m) => m.lon !== null).map((m) => point([m.lon!, m.lat!], { class: m.class })),
+      }),
+    ])
+    if (!fit || lines.length === 0) return
+    let box: [number, number, number, number] = [180, 90, -180, -90]
+    for (const [lon = 0, lat = 0] of lines.flat()) box = [Math.min(box[0], lon), Math.min(box[1], lat), Math.max(box[2], lon), Math.max(box[3], lat)]
+    map.fitBounds(box, { padding: 36, maxZoom: 15, animate: false })
   }
 
   setPulses(pulses: Pulse[], pick: (id: string) => void): void {

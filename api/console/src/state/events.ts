@@ -3,7 +3,7 @@ import type { EventType, ServerEvent } from '../api'
 
 export type StreamState = 'connecting' | 'open' | 'down'
 
-const types: EventType[] = ['alert', 'order', 'delivery', 'warning', 'season', 'roster']
+const types: EventType[] = ['alert', 'order', 'delivery', 'warning', 'season', 'roster', 'command']
 
 export interface Events {
   state: Readonly<Ref<StreamState>>
