@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+	"golang.org/x/sync/singleflight"
 
 	"firewatch/alerts"
 	"firewatch/cmd/internal/roster"
@@ -33,6 +34,7 @@ type registry struct {
 	log           *zap.Logger
 	told          chan struct{} // holds one: somebody is gone
 
+	soon       singleflight.Group // of clients that are not on the list
 	refreshing sync.Mutex
 	version    int64
 	asked      time.Time // when the store was last asked
@@ -142,19 +144,26 @@ func (r *registry) account(username string) account {
 	return r.accounts[username]
 }
 
-// refreshSoon reads the roster for a client that is not on the list, at most
-// every 100 ms however many there are.
+// refreshEvery is the least time between two looks at the roster for clients that
+// are not on the list, however many there are.
+const refreshEvery = 100 * time.Millisecond
+
+// refreshSoon reads the roster for a client that is not on the list. Those who
+// come meanwhile share the answer.
 func (r *registry) refreshSoon() {
-	r.refreshing.Lock()
-	defer r.refreshing.Unlock()
-	if time.Since(r.asked) < 100*time.Millisecond {
-		return
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-	defer cancel()
-	if err := r.refresh(ctx); err != nil {
-		r.log.Warn("reading the roster; the last one known is used", zap.Error(err))
-	}
+	_, _, _ = r.soon.Do("", func() (any, error) { // the answer is the list
+		r.refreshing.Lock()
+		defer r.refreshing.Unlock()
+		if wait := refreshEvery - time.Since(r.asked); wait > 0 {
+			time.Sleep(wait)
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		if err := r.refresh(ctx); err != nil {
+			r.log.Warn("reading the roster; the last one known is used", zap.Error(err))
+		}
+		return nil, nil //nolint:nilnil // the answer is the list
+	})
 }
 
 // Changed tells of devices that were changed or removed in the store just now, so

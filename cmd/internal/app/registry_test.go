@@ -4,6 +4,8 @@ import (
 	"context"
 	"reflect"
 	"slices"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -176,12 +178,24 @@ func TestFollow(t *testing.T) {
 	})
 }
 
-// TestANewCredentialIsFound: by a look at the store when the list lacks it, and
-// however short ago that was when the change was told.
+// asked counts how often the roster's version is asked for.
+type asked struct {
+	alerts.RosterStore
+	n atomic.Int64
+}
+
+func (a *asked) RosterVersion(ctx context.Context) (int64, bool, error) {
+	a.n.Add(1)
+	return a.RosterStore.RosterVersion(ctx)
+}
+
+// TestANewCredentialIsFound: by a look at the store when the list lacks it, which
+// a crowd shares; and without one when the change was told.
 func TestANewCredentialIsFound(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := registered(t)
-		r := openTestRegistry(t, store)
+		counted := &asked{RosterStore: store}
+		r := openTestRegistry(t, counted)
 		give := func(secret string) {
 			t.Helper()
 			if _, err := store.UpdateDevice(t.Context(), "phone", func(d *alerts.Device) error {
@@ -192,21 +206,33 @@ func TestANewCredentialIsFound(t *testing.T) {
 			}
 		}
 		opens := func(secret string) bool { _, ok := r.Authenticate("phone", []byte(secret)); return ok }
-		time.Sleep(100 * time.Millisecond)
-		give("first-new-one")
-		if !opens("first-new-one") {
-			t.Error("not found in the store")
+		for _, secret := range []string{"first-new-one", "second-new-one"} {
+			give(secret)
+			if begin := time.Now(); !opens(secret) || time.Since(begin) > refreshEvery {
+				t.Errorf("%s is found after %s, or not at all", secret, time.Since(begin))
+			}
 		}
-		give("second-new-one")
-		if opens("second-new-one") {
-			t.Error("the store is asked for every client")
+		before := counted.n.Load()
+		var crowd sync.WaitGroup
+		for range 1000 {
+			crowd.Go(func() {
+				if opens("first-new-one") {
+					t.Error("an old credential opens")
+				}
+			})
 		}
+		crowd.Wait()
+		if n := counted.n.Load() - before; n > 2 {
+			t.Errorf("the store was asked %d times", n)
+		}
+		give("third-new-one")
 		ds, err := store.Devices(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}
 		r.Changed(ds, nil)
-		if !opens("second-new-one") || opens("first-new-one") {
+		before = counted.n.Load()
+		if !opens("third-new-one") || counted.n.Load() != before {
 			t.Error("not known although it was told")
 		}
 	})
