@@ -257,7 +257,7 @@ func (p Principal) MayPublish(topic string) bool {
 	case t.Orders:
 		return false
 	case p.Device != "":
-		return t.Device == p.Device && t.Kind == p.Kind && !(t.Answers && p.Unheard)
+		return t.Device == p.Device && t.Kind == p.Kind && (!t.Answers || !p.Unheard)
 	default:
 		return p.Team != "" && t.Team == p.Team
 	}

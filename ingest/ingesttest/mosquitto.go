@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -34,9 +35,7 @@ func StartMosquitto(tb testing.TB, lines ...string) *Mosquitto {
 	host, port, _ := net.SplitHostPort(m.Addr)
 	conf := fmt.Sprintf("listener %s %s\nallow_anonymous true\npersistence true\npersistence_location %s/\nmax_queued_messages 0\nmax_inflight_messages 0\nuser root\n",
 		port, host, dir)
-	for _, l := range lines {
-		conf += l + "\n"
-	}
+	conf += strings.Join(append(lines, ""), "\n")
 	if err := os.WriteFile(m.conf, []byte(conf), 0o600); err != nil {
 		tb.Fatal(err)
 	}

@@ -54,7 +54,7 @@ func TestChaosLosesNothingAcknowledged(t *testing.T) {
 	total := 0
 	for seed := range seeds {
 		t.Run(fmt.Sprintf("seed %d", seed+1), func(t *testing.T) {
-			total += w.run(t, uint64(seed+1), readings, outage) //nolint:gosec // a count
+			total += w.run(t, uint64(seed+1), readings, outage)
 		})
 	}
 	t.Logf("%d readings acknowledged in all", total)
@@ -125,7 +125,7 @@ type world struct {
 func (w *chaos) run(t *testing.T, seed uint64, readings int, outage time.Duration) int {
 	t.Helper()
 	c := &world{
-		chaos: w, t: t, rand: rand.New(rand.NewPCG(seed, 1)), //nolint:gosec // seeded on purpose
+		chaos: w, t: t, rand: rand.New(rand.NewPCG(seed, 1)),
 		database: fmt.Sprintf("chaos_%d", seed), outage: outage,
 	}
 	c.begin(seed%2 == 0)

@@ -46,8 +46,15 @@ func main(run func(context.Context, Env) int) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop)
 	defer stop()
+	if _, chosen := os.LookupEnv("GOGC"); !chosen {
+		debug.SetGCPercent(gcPercent)
+	}
 	return run(ctx, Env{Args: os.Args[1:], Environ: os.Environ(), Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr})
 }
+
+// gcPercent trades a little CPU for memory: a burst peaks at 110 MiB instead of
+// 120, for a twentieth more CPU.
+const gcPercent = 60
 
 // A command is one word, or two, after firewatch.
 type command struct {

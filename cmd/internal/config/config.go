@@ -212,11 +212,11 @@ func (c *Config) Check() error {
 		bad("journal-max-age", "%s; want at least 1h", c.JournalMaxAge)
 	}
 	for _, keep := range []struct {
-		name string
-		d    time.Duration
-	}{{"influx-keep", c.InfluxKeep}, {"keep-ten-minutes", c.KeepTenMinutes}, {"keep-daily", c.KeepDaily}} {
-		if keep.d != 0 && keep.d < time.Hour {
-			bad(keep.name, "%s; want at least 1h, or 0 for ever", keep.d)
+		name     string
+		d, least time.Duration
+	}{{"influx-keep", c.InfluxKeep, time.Hour}, {"keep-ten-minutes", c.KeepTenMinutes, 2 * day}, {"keep-daily", c.KeepDaily, 2 * day}} {
+		if keep.d != 0 && keep.d < keep.least {
+			bad(keep.name, "%s; want at least %s, or 0 for ever", keep.d, keep.least)
 		}
 	}
 	if !slices.Contains([]string{"off", "on", "auto"}, c.InfluxGzip) {

@@ -65,7 +65,7 @@ func TestConfigurationFaultsNameTheSettingAndTheWayOut(t *testing.T) {
 		{name: "certificates of nobody", args: []string{"--mqtt-client-cert"}, want: []string{"mqtt-client-cert", "mqtt-client-ca"}},
 		{name: "a rate below nothing", args: []string{"--mqtt-device-rate", "-1"}, want: []string{"mqtt-device-rate", "-1"}},
 		{name: "compression", args: []string{"--influx-gzip", "yes"}, want: []string{"influx-gzip", `"yes"`}},
-		{name: "a short retention", args: []string{"--keep-daily", "5m"}, want: []string{"keep-daily", "1h"}},
+		{name: "a short retention", args: []string{"--keep-daily", "5m"}, want: []string{"keep-daily", "48h"}},
 		{name: "a journal of minutes", args: []string{"--journal-max-age", "5m"}, want: []string{"journal-max-age", "1h"}},
 		{name: "alerts alone needs a broker", args: []string{"--roles", "alerts"}, want: []string{"mqtt-broker"}},
 		{name: "api alone needs InfluxDB", args: []string{"--roles", "api"}, want: []string{"influx-url"}},
