@@ -173,7 +173,7 @@ func (b *book) cell(sheet string, column, line int, text string) (cell, error) {
 		return cell{}, nil
 	}
 	if _, err := strconv.ParseFloat(text, 64); err != nil && text[0] != '#' {
-		return cell{text: text}, nil //nolint:nilerr // whatever type it has, it is a text; to ask takes long
+		return cell{text: text}, nil // whatever type it has, it is a text; to ask takes long
 	}
 	kind, err := b.file.GetCellType(sheet, name)
 	if err != nil {
