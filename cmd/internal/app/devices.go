@@ -38,7 +38,7 @@ func (s *system) desk() (*v1.Desk, error) {
 	if err != nil {
 		return nil, err
 	}
-	if s.broker != nil { // its port may have been picked
+	if s.broker != nil && s.MQTTPublic == "" { // its port may have been picked
 		own, err := provision.ParseListener(s.broker.Addr(), broker.TLS)
 		if err != nil {
 			return nil, fmt.Errorf("mqtt: %w", err)
@@ -53,10 +53,13 @@ func (s *system) desk() (*v1.Desk, error) {
 
 // brokerOf is where devices connect by the settings.
 func brokerOf(c config.Config) (provision.Broker, error) {
-	if c.MQTTBroker != "" {
-		b, err := provision.ParseBroker(c.MQTTBroker)
+	for _, from := range []struct{ setting, url string }{{"mqtt-public", c.MQTTPublic}, {"mqtt-broker", c.MQTTBroker}} {
+		if from.url == "" {
+			continue
+		}
+		b, err := provision.ParseBroker(from.url)
 		if err != nil {
-			return b, fmt.Errorf("mqtt-broker: %w", err)
+			return b, fmt.Errorf("%s: %w", from.setting, err)
 		}
 		return b, nil
 	}

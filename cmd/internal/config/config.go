@@ -66,6 +66,7 @@ type Config struct {
 	HTTPTLSKey  string
 
 	MQTT           string // listen address of the embedded broker
+	MQTTPublic     string // URL under which devices reach their broker; empty: taken from the address
 	MQTTTLSCert    string
 	MQTTTLSKey     string
 	MQTTClientCA   string // authority of the devices' certificates at the embedded broker; empty: none are asked for
@@ -173,6 +174,9 @@ func (c *Config) Check() error {
 	}
 	if n := len(c.MQTTAuthToken.Reveal()); n > 0 && n < minToken {
 		bad("mqtt-auth-token", "has %d characters; want at least %d, as from openssl rand -hex 16", n, minToken)
+	}
+	if c.MQTTPublic != "" {
+		checkURL(bad, "mqtt-public", c.MQTTPublic, "tcp", "mqtt", "ssl", "mqtts")
 	}
 	switch {
 	case c.EmbeddedBroker():

@@ -64,6 +64,7 @@ func TestConfigurationFaultsNameTheSettingAndTheWayOut(t *testing.T) {
 		{name: "client certificates without TLS", args: []string{"--mqtt-client-ca", pem}, want: []string{"mqtt-client-ca", "mqtt-tls-cert"}},
 		{name: "certificates of nobody", args: []string{"--mqtt-client-cert"}, want: []string{"mqtt-client-cert", "mqtt-client-ca"}},
 		{name: "a rate below nothing", args: []string{"--mqtt-device-rate", "-1"}, want: []string{"mqtt-device-rate", "-1"}},
+		{name: "a broker's name that is no URL", args: []string{"--mqtt-public", "fire.example"}, want: []string{"mqtt-public", "mqtts://"}},
 		{name: "compression", args: []string{"--influx-gzip", "yes"}, want: []string{"influx-gzip", `"yes"`}},
 		{name: "a short retention", args: []string{"--keep-daily", "5m"}, want: []string{"keep-daily", "48h"}},
 		{name: "a journal of minutes", args: []string{"--journal-max-age", "5m"}, want: []string{"journal-max-age", "1h"}},

@@ -81,6 +81,7 @@ func (c *Config) settings() []setting {
 		str("http-tls-cert", &c.HTTPTLSCert, "certificate file (PEM) of the api"),
 		str("http-tls-key", &c.HTTPTLSKey, "key file (PEM) of the api"),
 		str("mqtt", &c.MQTT, "address on which the embedded MQTT broker listens"),
+		str("mqtt-public", &c.MQTTPublic, "URL under which devices reach their broker, like mqtts://fire.example:8883; it stands on their cards and QR codes"),
 		str("mqtt-tls-cert", &c.MQTTTLSCert, "certificate file (PEM) of the embedded broker"),
 		str("mqtt-tls-key", &c.MQTTTLSKey, "key file (PEM) of the embedded broker"),
 		str("mqtt-client-ca", &c.MQTTClientCA, "authority file (PEM) of devices' certificates at the embedded broker; with it a device may log in by certificate"),
