@@ -15,7 +15,7 @@ before(async () => {
   const admin = h.logins.find((l) => l.role === 'admin')
   assert.ok(admin, 'the logins hold no administrator')
   api = await h.api(admin)
-  devices = (await api('GET', '/devices?limit=1000')).items
+  devices = (await Promise.all(['tracker', 'sensor'].map((k) => api('GET', `/devices?limit=1000&kind=${k}`)))).flatMap((l) => l.items)
   townships = (await api('GET', '/areas?limit=1000')).items.filter((a) => a.level === 'township')
   page = await h.page({ width: 1440, height: 900 })
   await h.login(page, admin)

@@ -16,7 +16,7 @@ const en: typeof zh = {
   loading: 'Loading…',
   all: 'All',
   minutes: '{n} min',
-  ago: { s: '{n} s ago', m: '{n} min ago', h: '{n} h ago', d: '{n} d ago', now: 'just now' },
+  ago: { s: '{n} s ago', m: '{n} min ago', h: '{n} h ago', d: '{n} d ago', now: 'just now', ahead: '{t} ahead' },
   span: { s: '{n} s', m: '{n} min', h: '{n} h', d: '{n} d' },
   nav: { label: 'Pages', watch: 'Watch', devices: 'Devices' },
   login: {
@@ -39,7 +39,7 @@ const en: typeof zh = {
   },
   part: {
     store: 'store', roster: 'roster', influxd: 'InfluxDB program', influx: 'history', journal: 'journal', notify: 'outlet', dispatch: 'dispatch',
-    engine: 'rules', quarantine: 'quarantine', intake: 'intake', drain: 'drain', mqtt: 'MQTT', broker: 'MQTT',
+    fleet: 'device health', downlink: 'downlink', engine: 'rules', quarantine: 'quarantine', intake: 'intake', drain: 'drain', mqtt: 'MQTT', broker: 'MQTT',
   },
   alerts: {
     title: 'Alerts', firing: 'Firing', resolved: 'Resolved', empty: 'No alert is firing',

@@ -38,6 +38,8 @@ export function useWords() {
     },
     ago(iso: string, now: number): string {
       const [unit, n] = span(now - Date.parse(iso))
+      // By a device's clock that is fast: it did not happen yet, so not "ago".
+      if (Date.parse(iso) - now > 5000) return t('ago.ahead', { t: t(`span.${unit}`, { n }) })
       return unit === 's' && n < 5 ? t('ago.now') : t(`ago.${unit}`, { n })
     },
     /** Who gave an order: a post, a person, or a rule. */

@@ -14,7 +14,7 @@ export default {
   loading: '读取中…',
   all: '全部',
   minutes: '{n} 分钟',
-  ago: { s: '{n} 秒前', m: '{n} 分钟前', h: '{n} 小时前', d: '{n} 天前', now: '刚刚' },
+  ago: { s: '{n} 秒前', m: '{n} 分钟前', h: '{n} 小时前', d: '{n} 天前', now: '刚刚', ahead: '超前 {t}' },
   span: { s: '{n} 秒', m: '{n} 分钟', h: '{n} 小时', d: '{n} 天' },
   nav: { label: '页面', watch: '值守', devices: '设备' },
   login: {
@@ -37,7 +37,7 @@ export default {
   },
   part: {
     store: '数据库', roster: '名册', influxd: '历史库程序', influx: '历史库', journal: '收件日志', notify: '下发通道', dispatch: '叫应',
-    engine: '研判', quarantine: '隔离区', intake: '接收', drain: '入库', mqtt: 'MQTT', broker: 'MQTT',
+    fleet: '设备健康', downlink: '指令下行', engine: '研判', quarantine: '隔离区', intake: '接收', drain: '入库', mqtt: 'MQTT', broker: 'MQTT',
   },
   alerts: {
     title: '告警', firing: '未解除', resolved: '已解除', empty: '没有未解除的告警',
