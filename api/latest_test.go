@@ -151,6 +151,15 @@ func TestSilentIsAlsoWhoNeverCame(t *testing.T) {
 	e.get("city", "/devices?liveness=dead").problem(400, "invalid")
 }
 
+func TestADeviceIsFoundByAllThatPeopleCallIt(t *testing.T) {
+	e := newEnv(t)
+	for q, want := range map[string]int{"S-YIXIAN": 1, "yixian": 2, "%20t-": 2, "nobody": 0} {
+		if l := into[v1.DeviceList](e.get("city", "/devices?q="+q).want(200)); len(l.Items) != want {
+			t.Errorf("%q gives %d devices, want %d", q, len(l.Items), want)
+		}
+	}
+}
+
 func TestDevicesShowTheirHealth(t *testing.T) {
 	e := newEnv(t)
 	e.history.health = []ingest.DeviceHealth{

@@ -3,6 +3,7 @@ package v1
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -23,7 +24,7 @@ const readingsFor = 24 * time.Hour
 func (a *API) listDevices(c *gin.Context, s scope) error {
 	q := query(c)
 	kind := q.word("kind", contract.Tracker.String(), contract.Sensor.String())
-	area, seen := q.text("area"), q.flag("seen")
+	area, seen, named := q.text("area"), q.flag("seen"), strings.ToLower(strings.TrimSpace(q.text("q")))
 	live := q.word("liveness", liveOnline, liveLate, liveSilent, liveNever, liveUnknown)
 	after, limit := q.cursor(), q.limit()
 	if err := q.err(); err != nil {
@@ -37,7 +38,7 @@ func (a *API) listDevices(c *gin.Context, s scope) error {
 	var found []alerts.Device
 	var counts LivenessCounts
 	for _, d := range s.roster.devices {
-		if (kind == "" || d.Kind.String() == kind) && (area == "" || s.roster.areas.Within(d.Area, area)) && s.area(d.Area) &&
+		if (kind == "" || d.Kind.String() == kind) && (area == "" || s.roster.areas.Within(d.Area, area)) && s.area(d.Area) && isNamed(d, named) &&
 			(!seen || l.seen[d.ID] || l.why != "" && d.Expect > 0) {
 			lives := l.liveness(d, a.Silence, now)
 			counts.add(d, lives)
@@ -51,6 +52,14 @@ func (a *API) listDevices(c *gin.Context, s scope) error {
 		Items: convert(p.Items, func(d alerts.Device) Device { return toDevice(s.roster, d, l, a.Silence, now) }), Next: p.Next, Counts: counts,
 	})
 	return nil
+}
+
+// isNamed reports whether one of the device's names holds the text, which is in
+// lower case.
+func isNamed(d alerts.Device, text string) bool {
+	return slices.ContainsFunc([]string{string(d.ID), d.Name, d.Site, d.Alias, d.Phone}, func(name string) bool {
+		return strings.Contains(strings.ToLower(name), text)
+	})
 }
 
 // newest returns the newest readings, and says in a header when there are none

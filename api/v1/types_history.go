@@ -33,7 +33,7 @@ type Health struct {
 	SkewS       *float64   `json:"skew_s"`       // s that the device's clock is ahead of ours; negative: behind
 	Buffered    *int       `json:"buffered"`     // readings that wait in the device
 	BatteryPct  *float64   `json:"battery_pct"`  // %
-	BatteryRate *float64   `json:"battery_rate"` // percentage points a day; negative: it drains
+	BatteryRate *float64   `json:"battery_rate"` // percentage points a day, when it drains
 	DaysLeft    *float64   `json:"days_left"`    // at that rate
 	Missing     uint64     `json:"missing"`      // sequence numbers passed over: unknown, not lost
 	Repeated    uint64     `json:"repeated"`     // readings that came again
@@ -54,10 +54,10 @@ func toHealth(h *ingest.DeviceHealth) *Health {
 		out.Buffered = &h.Buffered
 	}
 	if h.HasBattery {
-		out.BatteryPct, out.BatteryRate = &h.BatteryPct, &h.BatteryRate
+		out.BatteryPct = &h.BatteryPct
 	}
 	if h.HasDaysLeft {
-		out.DaysLeft = &h.DaysLeft
+		out.BatteryRate, out.DaysLeft = &h.BatteryRate, &h.DaysLeft
 	}
 	return out
 }

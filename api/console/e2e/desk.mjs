@@ -160,10 +160,11 @@ export function makeDesk({ devices, areaName, emit, later }) {
     if (parts[0] !== 'devices') return undefined
     if (method !== 'GET' && parts[2] !== 'commands' && !admin) return problem(403, 'forbidden', '没有权限')
     if (parts.length === 1 && method === 'GET') {
-      const known = ['kind', 'area', 'seen', 'liveness', 'limit', 'cursor']
+      const known = ['kind', 'area', 'seen', 'q', 'liveness', 'limit', 'cursor']
       const strange = [...q.keys()].find((k) => !known.includes(k))
       if (strange) return problem(400, 'invalid', '请求无效', `没有参数 ${strange}`)
-      const found = devices.filter((d) => mine(d.area) && (!q.get('kind') || d.kind === q.get('kind')) && (!q.get('area') || d.area.startsWith(q.get('area'))) && (q.get('seen') !== 'true' || d.last))
+      const found = devices.filter((d) => mine(d.area) && (!q.get('kind') || d.kind === q.get('kind')) && (!q.get('area') || d.area.startsWith(q.get('area'))) && (q.get('seen') !== 'true' || d.last)
+        && [d.id, d.name, d.site, d.alias, d.phone].some((s) => s.toLowerCase().includes((q.get('q') ?? '').toLowerCase())))
       const live = q.get('liveness')
       const shown = found.filter((d) => !live || d.liveness === live || (live === 'silent' && seenAs(d) && d.expect_s > 0))
       return { status: 200, body: { ...list(shown, url), counts: counted(found) } }

@@ -60,7 +60,7 @@ export interface Health {
   flood: Flood
 }
 export interface DeviceQuery {
-  kind?: string; area?: string; liveness?: string; limit?: number; cursor?: string
+  kind?: string; area?: string; q?: string; liveness?: string; limit?: number; cursor?: string
 }
 /** Of all that the other filters leave. never_seen is counted in silent, or in unknown when nobody expects it. */
 export interface DevicePage extends List<Device> { counts?: Record<Liveness, number> }
@@ -263,8 +263,6 @@ export function createClient(options: ClientOptions = {}) {
     readings: (device: string, from: Date, to: Date) =>
       all<Reading>(`/devices/${id(device)}/readings`, { from: from.toISOString(), to: to.toISOString() }, 3),
     devicePage: (query: DeviceQuery) => call<DevicePage>('GET', '/devices', { query: { ...query } }),
-    /** All devices of a filter, for what the server cannot look for. */
-    allDevices: (query: DeviceQuery) => all<Device>('/devices', { ...query }),
     windows: (device: string, kind: string, from: Date, to: Date) =>
       call<{ every_s: number; items: Window[] }>('GET', `/devices/${id(device)}/windows`, { query: { class: kind, from: from.toISOString(), to: to.toISOString() } }),
     track: (device: string, from: Date, to: Date, zoom: number) =>

@@ -2,7 +2,7 @@ import type zh from './devices.zh'
 
 const en: typeof zh = {
   desk: {
-    title: 'Devices', count: '{n}', more: '{n} on this page', found: '{n} found', ofThem: 'of them ', empty: 'No device fits', clear: 'Clear filters', refresh: 'Refresh',
+    title: 'Devices', count: '{n}', more: '{n} on this page', ofThem: 'of them ', empty: 'No device fits', clear: 'Clear filters', refresh: 'Refresh',
     search: 'id, name, site or alias', kind: 'Kind', area: 'Area', anyKind: 'All kinds', anyArea: 'All areas', wholeCounty: '{n} (all)',
     prev: 'Previous', next: 'Next', page: 'Page {n}', exportCsv: 'Export CSV', exportXlsx: 'Export XLSX', import: 'Import', create: 'New device',
     old: 'The list stands as of {t}: {reason}',

@@ -1,7 +1,7 @@
 // Words of the devices page, loaded with it.
 export default {
   desk: {
-    title: '设备', count: '{n} 台', more: '本页 {n} 台', found: '找到 {n} 台', ofThem: '其中', empty: '没有符合条件的设备', clear: '清除条件', refresh: '刷新',
+    title: '设备', count: '{n} 台', more: '本页 {n} 台', ofThem: '其中', empty: '没有符合条件的设备', clear: '清除条件', refresh: '刷新',
     search: '编号、姓名、点位或外部编号', kind: '类型', area: '区域', anyKind: '全部类型', anyArea: '全部区域', wholeCounty: '{n}（全部）',
     prev: '上一页', next: '下一页', page: '第 {n} 页', exportCsv: '导出 CSV', exportXlsx: '导出 XLSX', import: '导入', create: '新增设备',
     old: '设备列表停在 {t}：{reason}',

@@ -75,9 +75,3 @@ export function seenOf(d: Pick<Device, 'health' | 'last'>): Seen {
   const lateS = measured && received ? Math.max(0, (Date.parse(received) - Date.parse(measured)) / 1000) : 0
   return { measured, received, lateS }
 }
-
-/** fits reports whether a device is meant by what somebody typed. */
-export function fits(d: Pick<Device, 'id' | 'name' | 'site' | 'alias' | 'phone'>, typed: string): boolean {
-  const q = typed.trim().toLowerCase()
-  return [d.id, d.name, d.site, d.alias, d.phone].some((s) => s.toLowerCase().includes(q))
-}
