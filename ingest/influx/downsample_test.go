@@ -353,7 +353,7 @@ func TestTouchingKnownWindowsAllocatesNothing(t *testing.T) {
 }
 
 func TestObserversHearOfWhatIsStored(t *testing.T) {
-	c := client(t, influx.Options{Database: "observed", RetentionPolicy: "week", Keep: 7 * 24 * time.Hour})
+	c := client(t, influx.Options{Database: "observed", RetentionPolicy: "week", Keep: 7 * 24 * time.Hour, KeepDaily: 7 * 24 * time.Hour})
 	var heard []uint64
 	sink := influx.Observe(c, observer(func(rs []*contract.Reading) error {
 		for _, r := range rs {

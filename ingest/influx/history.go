@@ -33,9 +33,9 @@ func (c *Client) Readings(ctx context.Context, q ingest.ReadingQuery) ([]contrac
 		order = "DESC"
 	}
 	places := ident(c.opt.RetentionPolicy) + "." + ident(m)
-	if keep := c.rawKept(ctx); m == measurementPosition && keep > 0 && from < time.Now().Add(-keep).UnixNano() {
-		// Of what is older, SOS and reports are kept. Those that lie in both are
-		// one point twice.
+	if keep := c.rawKept(ctx); keep > 0 && from < time.Now().Add(-keep).UnixNano() {
+		// Of what is older, SOS, reports and what came even later are kept. What
+		// lies in both is one point twice.
 		places += ", " + ident(policyDaily) + "." + ident(m)
 	}
 	var out []contract.Reading

@@ -66,6 +66,16 @@ func (c *Client) write(ctx context.Context, b *batch) error {
 			return err
 		}
 	}
+	if late := w.late; len(late) > 0 {
+		// Later than readings are kept: somebody was told that they are safe, so
+		// they go where SOS are kept, as they are.
+		w.policy, w.late = policyDaily, nil
+		if err := w.store(ctx, late); err != nil {
+			return err
+		}
+		c.log.Info("readings came later than readings are kept; they are kept with the daily summaries, and are in none",
+			zap.Int("readings", len(late)))
+	}
 	if !w.refused {
 		// Only now is it certain that the transport has read all of it.
 		b.reset()
@@ -78,8 +88,10 @@ func (c *Client) write(ctx context.Context, b *batch) error {
 type writing struct {
 	c       *Client
 	b       *batch
-	refused bool // a request was: the transport may still hold the buffer
-	stored  int  // lines
+	refused bool   // a request was: the transport may still hold the buffer
+	stored  int    // lines
+	policy  string // where they go; empty: where readings go
+	late    []line // beyond the time that readings are kept
 
 	rejected, limited, odd rejects // odd: for a reason that is not known
 	oddErr                 error
@@ -218,7 +230,13 @@ func (w *writing) settle(l line, why *refusal) {
 	case faultConflict:
 		w.rejected.add(why.reason, l.index)
 		w.advice = why.conflict.advice()
-	case faultOld, faultSyntax, faultSize:
+	case faultOld:
+		if w.policy == "" {
+			w.late = append(w.late, l)
+		} else {
+			w.rejected.add(why.reason, l.index)
+		}
+	case faultSyntax, faultSize:
 		w.rejected.add(why.reason, l.index)
 	}
 	w.c.suspects.learn(r, why)
@@ -228,7 +246,12 @@ func (w *writing) settle(l line, why *refusal) {
 func (w *writing) post(ctx context.Context, lines []line) error {
 	body := w.b.body(lines)
 	start := time.Now()
-	err := w.c.post(ctx, body)
+	var err error
+	if w.policy == "" {
+		err = w.c.post(ctx, body)
+	} else {
+		err = w.c.postTo(ctx, w.policy, body)
+	}
 	refused := (*refusal)(nil)
 	switch {
 	case err == nil:

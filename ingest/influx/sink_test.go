@@ -142,8 +142,8 @@ func TestTypeConflictRejectsOnlyWhatConflicts(t *testing.T) {
 	}
 }
 
-func TestBeyondRetentionIsRejected(t *testing.T) {
-	c := client(t, influx.Options{Database: "short", RetentionPolicy: "week", Keep: 7 * 24 * time.Hour})
+func TestBeyondAllRetentionIsRejected(t *testing.T) {
+	c := client(t, influx.Options{Database: "short", RetentionPolicy: "week", Keep: 7 * 24 * time.Hour, KeepDaily: 7 * 24 * time.Hour})
 	rs := []contract.Reading{
 		fix("w-1", day, 1),
 		fix("w-1", day.Add(-30*24*time.Hour), 2),
@@ -158,8 +158,32 @@ func TestBeyondRetentionIsRejected(t *testing.T) {
 	rejected(t, c.Write(t.Context(), []contract.Reading{rs[1], rs[3], rs[1]}), []int{0, 1, 2}, "retention policy")
 }
 
+// Somebody was told that they are safe: readings that came later than readings
+// are kept are kept all the same, each once, and found.
+func TestLaterThanReadingsAreKeptIsKept(t *testing.T) {
+	c := client(t, influx.Options{Keep: 7 * 24 * time.Hour})
+	rs := []contract.Reading{
+		fix("w-1", day, 1),
+		fix("w-1", day.Add(-30*24*time.Hour), 2),
+		weather("s-1", day.Add(-365*24*time.Hour), 3),
+		weather("s-1", day, 4),
+		fix("w-1", day.Add(-40*24*time.Hour), 5),
+	}
+	for range 2 {
+		if err := c.Write(t.Context(), rs); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := history(t, c, "w-1", contract.Position); len(got) != 3 || got[0].Seq != 5 || got[1].Seq != 2 || got[2].Seq != 1 {
+		t.Errorf("positions %v", got)
+	}
+	if got := history(t, c, "s-1", contract.Environment); len(got) != 2 || got[0].Seq != 3 || got[1].Seq != 4 {
+		t.Errorf("weather %v", got)
+	}
+}
+
 func TestTwoFaultsInOneBatch(t *testing.T) {
-	c := client(t, influx.Options{Database: "faults", RetentionPolicy: "week", Keep: 7 * 24 * time.Hour})
+	c := client(t, influx.Options{Database: "faults", RetentionPolicy: "week", Keep: 7 * 24 * time.Hour, KeepDaily: 7 * 24 * time.Hour})
 	say(t, http.MethodPost, "/write", url.Values{"db": {"faults"}, "rp": {"week"}}, fmt.Sprintf(`environment,device=x temp_c="warm" %d`, day.UnixNano()))
 	nan := fix("w-3", day, 5)
 	nan.Values.Set(contract.Lat, math.NaN())
