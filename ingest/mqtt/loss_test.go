@@ -100,16 +100,21 @@ func TestTwoShareASubscriptionAndOneIsCutOff(t *testing.T) {
 	stopA()
 	stopB()
 
-	// Nothing is left unacknowledged: the sessions hold nothing but what is new.
+	// What was not acknowledged when the connection was cut comes once more, and
+	// was not lost; after that the sessions hold nothing but what is new.
 	for _, id := range []string{"a", "b"} {
-		var again tally
-		_, stop := start(t, mqtt.Options{URL: m.URL(), ClientID: id, Filters: []string{topic + "/none/" + id}}, &again)
-		<-publish(t, topic+"/none/"+id, []byte("new"))
-		ingesttest.Eventually(t, "the new message", func() bool { return again.of("new") == 1 })
-		if d := again.distinct(); d != 1 {
-			t.Errorf("session %s held %d messages back", id, d-1)
+		for round, word := range []string{"new", "newer"} {
+			var again tally
+			_, stop := start(t, mqtt.Options{URL: m.URL(), ClientID: id, Filters: []string{topic + "/none/" + id}}, &again)
+			<-publish(t, topic+"/none/"+id, []byte(word))
+			ingesttest.Eventually(t, "the new message", func() bool { return again.of(word) == 1 })
+			stop()
+			for payload := range again.seen {
+				if payload != word && (round > 0 || all.of(payload) == 0) {
+					t.Errorf("session %s held %s back", id, payload)
+				}
+			}
 		}
-		stop()
 	}
 }
 

@@ -1,6 +1,8 @@
 package wire
 
 import (
+	"cmp"
+	"fmt"
 	"runtime"
 	"sync"
 	"time"
@@ -20,6 +22,27 @@ type acks struct {
 	pending []byte // whole PUBACK packets
 	running bool   // a goroutine writes them
 	ended   bool   // nothing is written any more
+	broken  error  // why the connection was closed, when that was not the library's will
+}
+
+// breakOff closes the connection after acknowledgements could not be written.
+// The library, which has not asked for that, reads the reason: of a connection
+// that is merely closed it would think that it had closed it itself.
+func (c *Conn) breakOff(err error) {
+	a := &c.acks
+	a.mu.Lock()
+	if !a.ended {
+		a.broken = fmt.Errorf("writing acknowledgements: %w", err)
+	}
+	a.mu.Unlock()
+	_ = c.Close()
+}
+
+// reason is the error that the library is told for one of its reads.
+func (c *Conn) reason(err error) error {
+	c.acks.mu.Lock()
+	defer c.acks.mu.Unlock()
+	return cmp.Or(c.acks.broken, err)
 }
 
 // Ack queues the PUBACK of a publication that was taken out. It never waits for
@@ -54,7 +77,7 @@ func (c *Conn) writeAcks() {
 	for {
 		n, err := c.writeSome()
 		if err != nil {
-			_ = c.Close() // the reader meets the closed connection
+			c.breakOff(err)
 		}
 		if n == 0 {
 			return

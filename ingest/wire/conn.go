@@ -130,7 +130,7 @@ func (c *Conn) Read(p []byte) (int, error) {
 		}
 		if c.fail == nil {
 			if err := c.fill(need); err != nil {
-				return 0, err // not kept: after a deadline the library may read on
+				return 0, c.reason(err) // not kept: after a deadline the library may read on
 			}
 		}
 	}

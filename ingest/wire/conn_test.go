@@ -346,8 +346,10 @@ func TestPeerThatDoesNotReadEndsTheConnection(t *testing.T) {
 		if err := c.SetDeadline(time.Time{}); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := c.Read(make([]byte, 1)); !errors.Is(err, io.ErrClosedPipe) {
-			t.Errorf("the reader met %v, want the closed connection", err)
+		// Of a connection that is merely closed paho thinks that it did that itself,
+		// and goes on waiting.
+		if _, err := c.Read(make([]byte, 1)); !errors.Is(err, os.ErrDeadlineExceeded) || strings.Contains(err.Error(), "closed") {
+			t.Errorf("the reader met %v, want why the connection was closed", err)
 		}
 		if d := time.Since(began); d != 3*time.Second {
 			t.Errorf("ended after %s, want the write timeout", d)
