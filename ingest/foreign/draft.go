@@ -83,6 +83,20 @@ func (d *Draft) TakePlace(lat, lon *Value) {
 	}
 }
 
+// NoPlaceAtZero takes the place away if it is 0 and 0, which is what devices say
+// without a fix.
+func (d *Draft) NoPlaceAtZero() {
+	v := &d.Reading.Values
+	lat, hasLat := v.Get(contract.Lat)
+	lon, hasLon := v.Get(contract.Lon)
+	if !hasLat || !hasLon || lat != 0 || lon != 0 {
+		return
+	}
+	d.Fault("lat and lon: 0 and 0 is no place")
+	v.Clear(contract.Lat)
+	v.Clear(contract.Lon)
+}
+
 // TakeSeconds sets the measured time from seconds since 1970 UTC.
 func (d *Draft) TakeSeconds(v *Value, key string) {
 	x, err := v.Float()

@@ -213,6 +213,9 @@ func (v *Value) check() error {
 	return nil
 }
 
+// Twice reports whether the key of v stands twice in its object.
+func (v *Value) Twice() bool { return v != nil && v.twice }
+
 // Float is the number, also one that is written as a text: "85".
 func (v *Value) Float() (float64, error) {
 	if err := v.check(); err != nil {

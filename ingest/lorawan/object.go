@@ -1,8 +1,10 @@
 package lorawan
 
 import (
+	"fmt"
 	"strconv"
 	"strings"
+	"time"
 
 	contract "firewatch/firmware-contracts"
 	"firewatch/ingest/foreign"
@@ -12,11 +14,16 @@ import (
 // names that codecs use.
 type object struct {
 	values   contract.Values
-	place    bool // lat and lon are among the values
-	sos      bool // the device asks for help
-	known    bool // something in it was understood
+	at       time.Time // when it was measured, or zero: as of the uplink
+	place    bool      // lat and lon are among the values
+	sos      bool      // the device asks for help
+	known    bool      // something in it was understood
 	firmware string
+	extras   []string // what it measures and is no field, in words
 	faults   []string
+	// bad are the fields whose own name stands there with a value that cannot be
+	// one. A looser name is not believed instead: it may be in another unit.
+	bad map[contract.Field]bool
 }
 
 // names are the keys that are understood beside the contract's own (temp_c,
@@ -66,76 +73,101 @@ func withoutChannel(key string) string {
 	return key[:i]
 }
 
-// readObject reads what a codec gives: a flat object, Cayenne LPP in the shapes
+// read reads what a codec gives: a flat object, Cayenne LPP in the shapes
 // of The Things Stack (temperature_1, gps_1: {…}) and ChirpStack
 // (temperatureSensor: {"1": …}, gpsLocation: {"1": {…}}), or SenseCAP's list of
 // messages.
-func readObject(v *foreign.Value) *object {
-	o := &object{}
+//
+// The contract's own names are read before all others, wherever they stand: they
+// alone say their units.
+func (o *object) read(v *foreign.Value) {
 	if v == nil || v.Kind != foreign.Object {
-		return o
+		return
 	}
 	for i := range v.Members {
-		o.member(v.Members[i].Key, v.Members[i].Value)
+		key, x := v.Members[i].Key, v.Members[i].Value
+		if f, ok := contract.FieldByName(key); ok && x.Kind != foreign.Null {
+			o.field(f, x, key, true)
+		}
+	}
+	for i := range v.Members {
+		key, x := v.Members[i].Key, v.Members[i].Value
+		if _, ok := contract.FieldByName(key); !ok && x.Kind != foreign.Null {
+			o.member(key, x)
+		}
 	}
 	o.finish()
-	return o
 }
 
 func (o *object) member(key string, v *foreign.Value) {
-	if v.Kind == foreign.Null {
-		return
-	}
-	if f, ok := contract.FieldByName(key); ok {
-		o.field(f, v, true)
-		return
-	}
 	k := plain(key)
 	if _, ok := names[k]; !ok {
 		k = plain(withoutChannel(key))
 	}
 	switch {
 	case k == "sos":
-		if is, err := v.Truth(); err != nil {
-			o.sos = true // something was said, and nothing else says that
-			o.faults = append(o.faults, "sos: "+err.Error())
-		} else if is {
-			o.sos = true
-		}
-		o.known = true
+		o.help(v)
 	case k == "fw" || k == "firmwareversion":
-		o.firmware = v.Text()
+		if o.firmware = v.Text(); v.Kind == foreign.Number {
+			o.firmware = string(v.Raw)
+		}
 	case k == "messages":
 		o.messages(v)
+	case k == "gps" && v.Kind != foreign.Object:
+		o.faults = append(o.faults, key+": want an object, got "+v.Kind.String())
 	case k == "gps" || k == "location" || k == "position":
 		o.gps(v)
 	case k == "gpslocation":
 		o.gps(first(v))
 	case k == "temperaturesensor":
-		o.field(contract.TempC, first(v), false)
+		o.field(contract.TempC, first(v), key, false)
 	case k == "humiditysensor":
-		o.field(contract.RhPct, first(v), false)
+		o.field(contract.RhPct, first(v), key, false)
 	case v.Kind == foreign.Object && k == "barometer":
-		o.field(contract.PressureHPa, first(v), false)
+		o.field(contract.PressureHPa, first(v), key, false)
 	default:
 		if f, ok := names[k]; ok {
-			o.field(f, v, false)
+			o.field(f, v, key, false)
 		}
 	}
 }
 
-// first is the value of the lowest channel, which the servers write first.
+// help reads sos. Whatever does not say no is a call for help.
+func (o *object) help(v *foreign.Value) {
+	o.known = true
+	is, err := v.Truth()
+	if err != nil && v.Kind == foreign.Text && !v.Twice() {
+		switch strings.ToLower(strings.TrimSpace(v.Text())) {
+		case "", "off", "no", "none", "normal", "inactive":
+			return
+		case "on", "yes", "active":
+			is, err = true, nil
+		}
+	}
+	if err != nil {
+		is = true
+		o.faults = append(o.faults, "sos: "+err.Error())
+	}
+	o.sos = o.sos || is
+}
+
+// first is the value of the lowest channel, which the servers write first, or
+// what stands there without channels.
 func first(v *foreign.Value) *foreign.Value {
-	if v == nil || v.Kind != foreign.Object || len(v.Members) == 0 {
+	if v.Kind != foreign.Object {
+		return v
+	}
+	if len(v.Members) == 0 {
 		return nil
 	}
 	return v.Members[0].Value
 }
 
-// field takes a value. What stands under one of the contract's own names must be
-// what the contract says; under another name it may be something else.
-func (o *object) field(f contract.Field, v *foreign.Value, own bool) {
-	if v == nil || o.values.Has(f) {
+// field takes the value of a key. What stands under one of the contract's own
+// names must be what the contract says; under another name it may be something
+// else.
+func (o *object) field(f contract.Field, v *foreign.Value, key string, own bool) {
+	if v == nil || v.Kind == foreign.Null || o.values.Has(f) || o.bad[f] {
 		return
 	}
 	var x float64
@@ -149,9 +181,7 @@ func (o *object) field(f contract.Field, v *foreign.Value, own bool) {
 		x, err = v.Float()
 	}
 	if err != nil {
-		if own {
-			o.faults = append(o.faults, f.String()+": "+err.Error())
-		}
+		o.fault(f, own, key+": "+err.Error())
 		return
 	}
 	// The ranges of hPa and Pa do not meet.
@@ -159,11 +189,22 @@ func (o *object) field(f contract.Field, v *foreign.Value, own bool) {
 		x /= 100
 	}
 	if err := f.Check(x); err != nil {
-		o.faults = append(o.faults, err.Error())
+		o.fault(f, own, err.Error())
 		return
 	}
 	o.values.Set(f, x)
 	o.known = true
+}
+
+func (o *object) fault(f contract.Field, own bool, what string) {
+	o.faults = append(o.faults, what)
+	if !own {
+		return
+	}
+	if o.bad == nil {
+		o.bad = make(map[contract.Field]bool)
+	}
+	o.bad[f] = true
 }
 
 func (o *object) gps(v *foreign.Value) {
@@ -174,13 +215,13 @@ func (o *object) gps(v *foreign.Value) {
 		k, x := plain(v.Members[i].Key), v.Members[i].Value
 		switch k {
 		case "lat", "latitude":
-			o.field(contract.Lat, x, false)
+			o.field(contract.Lat, x, v.Members[i].Key, false)
 		case "lon", "lng", "longitude":
-			o.field(contract.Lon, x, false)
+			o.field(contract.Lon, x, v.Members[i].Key, false)
 		case "alt", "altitude":
-			o.field(contract.AltM, x, false)
+			o.field(contract.AltM, x, v.Members[i].Key, false)
 		case "accuracy":
-			o.field(contract.AccM, x, false)
+			o.field(contract.AccM, x, v.Members[i].Key, false)
 		}
 	}
 }
@@ -198,6 +239,8 @@ func (o *object) messages(v *foreign.Value) {
 	if id, err := v.Get("measurementId").Uint(1 << 16); err == nil {
 		if x, err := v.Get("measurementValue").Float(); err == nil {
 			f.measurement(int(id), x) //nolint:gosec // below 1<<16
+		} else if measurementKnown(int(id)) { //nolint:gosec // below 1<<16
+			f.faults = append(f.faults, fmt.Sprintf("measurement %d: %v", id, err))
 		}
 	}
 	for _, key := range []string{"Battery(%)", "battery"} {
@@ -218,6 +261,7 @@ func (o *object) merge(f *frame) {
 			o.known = true
 		}
 	}
+	o.extras = append(o.extras, f.extras...)
 	o.faults = append(o.faults, f.faults...)
 }
 

@@ -1,6 +1,7 @@
 package lorawan
 
 import (
+	"bytes"
 	"encoding/binary"
 	"encoding/hex"
 	"errors"
@@ -13,8 +14,9 @@ import (
 // A frame is what a device's own bytes say.
 type frame struct {
 	values   contract.Values
-	firmware string // version
-	notes    []string
+	firmware string   // version
+	notes    []string // what a person should know of the device
+	extras   []string // what it measures and is no field, in words
 	faults   []string
 }
 
@@ -36,28 +38,44 @@ const (
 	idWindDirection  = 4104 // °
 	idWindSpeed      = 4105 // m/s
 	idWindGust       = 4191 // m/s, peak
+	idLight          = 4099 // lux
+	idRain           = 4113 // mm/h
+	idUV             = 4190 // index
+	idRainSum        = 4213 // mm since the station's beginning
 )
 
-// measurement puts what a measurement id stands for. Left out: 4099 light (lux
-// is no W/m²), 4190 UV index, 4113 rain (an intensity in mm/h) and 4213 rain
-// accumulation (a sum since the station's own beginning): rain_mm is the rain
-// since the previous reading, and cannot be told from one of them alone.
+// fields are what the measurement ids stand for, and the units of a field that
+// one of SenseCAP's is.
+var fields = map[int]struct {
+	field contract.Field
+	per   float64
+}{
+	idAirTemperature: {contract.TempC, 1}, idAirHumidity: {contract.RhPct, 1}, idCO2: {contract.Co2PPM, 1},
+	idPressure: {contract.PressureHPa, 100}, idWindDirection: {contract.WindDirDeg, 1},
+	idWindSpeed: {contract.WindMS, 1}, idWindGust: {contract.WindGustMS, 1},
+}
+
+// others are measured and no fields: lux is no W/m²; and rain_mm is the rain since
+// the previous reading, which neither an intensity is nor a sum since the
+// station's own beginning.
+var others = map[int]struct{ name, unit string }{
+	idLight: {"light", " lux"}, idUV: {"UV index", ""}, idRain: {"rain", " mm/h"}, idRainSum: {"rain in all", " mm"},
+}
+
+func measurementKnown(id int) bool {
+	_, ok := fields[id]
+	if !ok {
+		_, ok = others[id]
+	}
+	return ok
+}
+
+// measurement puts what a measurement id stands for.
 func (f *frame) measurement(id int, x float64) {
-	switch id {
-	case idAirTemperature:
-		f.put(contract.TempC, x)
-	case idAirHumidity:
-		f.put(contract.RhPct, x)
-	case idCO2:
-		f.put(contract.Co2PPM, x)
-	case idPressure:
-		f.put(contract.PressureHPa, x/100)
-	case idWindDirection:
-		f.put(contract.WindDirDeg, x)
-	case idWindSpeed:
-		f.put(contract.WindMS, x)
-	case idWindGust:
-		f.put(contract.WindGustMS, x)
+	if to, ok := fields[id]; ok {
+		f.put(to.field, x/to.per)
+	} else if o, ok := others[id]; ok {
+		f.extras = append(f.extras, fmt.Sprintf("%s %.10g%s", o.name, x, o.unit))
 	}
 }
 
@@ -109,12 +127,14 @@ func firstGeneration(b []byte) *frame {
 			f.measurement(id, float64(int32(binary.LittleEndian.Uint32(v)))/1000) //nolint:gosec // two's complement
 		case id == 0:
 			f.firmware = fmt.Sprintf("%d.%d", v[1], v[0])
+			f.notes = append(f.notes, fmt.Sprintf("hardware %d.%d", v[3], v[2]))
 		case id == 2:
 			low = reversedHex(v)
 		case id == 3:
 			high = reversedHex(v)
 		case id == 7:
 			f.put(contract.BatteryPct, float64(binary.LittleEndian.Uint16(v)))
+			f.every(binary.LittleEndian.Uint16(v[2:]))
 		case id == 0x120:
 			f.notes = append(f.notes, fmt.Sprintf("the sensor of channel %d was removed", channel))
 		}
@@ -175,23 +195,59 @@ func stationFrames(b []byte) (*frame, error) {
 	return f, nil
 }
 
+// every notes how often the device measures.
+func (f *frame) every(minutes uint16) {
+	f.notes = append(f.notes, fmt.Sprintf("measures every %d min", minutes))
+}
+
+// refused is why the frame as a whole is none: it is what a station sends whose
+// sensor gives nothing. A gust and a rain of 0 are a still and dry day.
+func refused(id byte, v []byte) string {
+	all := func(c byte) bool { return bytes.Count(v, []byte{c}) == len(v) }
+	switch id {
+	case 0x01, 0x02, 0x4a, 0x4b:
+		if all(0) {
+			return "only 0x00: the sensor gives nothing"
+		}
+	case 0x06: // 0xFF is an error code
+		return ""
+	}
+	if all(0xff) {
+		return "only 0xFF: the sensor gives nothing"
+	}
+	return ""
+}
+
 func (f *frame) station(id byte, v []byte) {
+	if why := refused(id, v); why != "" {
+		f.faults = append(f.faults, fmt.Sprintf("frame 0x%02X has %s", id, why))
+		return
+	}
 	u16 := func(i int) float64 { return float64(binary.BigEndian.Uint16(v[i:])) }
+	u32 := func(i int) float64 { return float64(binary.BigEndian.Uint32(v[i:])) }
 	switch id {
 	case 0x01, 0x4a: // temperature, humidity, light (lux), UV index, wind speed
 		f.measurement(idAirTemperature, float64(int16(binary.BigEndian.Uint16(v)))/10) //nolint:gosec // two's complement
 		f.measurement(idAirHumidity, float64(v[2]))
+		f.measurement(idLight, u32(3))
+		f.measurement(idUV, float64(v[7])/10)
 		f.measurement(idWindSpeed, u16(8)/10)
-	case 0x02, 0x4b: // wind direction, rain (mm/h), pressure in tens of Pa
+	case 0x02, 0x4b: // wind direction, rain in thousandths of mm/h, pressure in tens of Pa
 		f.measurement(idWindDirection, u16(0))
+		f.measurement(idRain, u32(2)/1000)
 		f.measurement(idPressure, u16(6)*10)
-	case 0x4c: // peak gust, rain accumulation (mm)
+	case 0x4c: // peak gust, rain accumulation in thousandths of mm
 		f.measurement(idWindGust, u16(0)/10)
+		f.measurement(idRainSum, u32(2)/1000)
 	case 0x03:
 		f.put(contract.BatteryPct, float64(v[0]))
-	case 0x04: // battery, hardware, firmware, intervals
+	case 0x04: // battery, hardware, firmware, intervals of measuring and of GPS
 		f.put(contract.BatteryPct, float64(v[0]))
 		f.firmware = fmt.Sprintf("%d.%d", v[3], v[4])
+		f.notes = append(f.notes, fmt.Sprintf("hardware %d.%d", v[1], v[2]))
+		f.every(binary.BigEndian.Uint16(v[5:]))
+	case 0x05:
+		f.every(binary.BigEndian.Uint16(v))
 	case 0x06:
 		if v[0] != 0 {
 			f.notes = append(f.notes, fmt.Sprintf("sensor error 0x%02X: %s", v[0], stationError(v[0])))

@@ -1,6 +1,7 @@
 package lorawan
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -16,6 +17,7 @@ type Uplink struct {
 	Payload []byte // the application's bytes, decrypted
 	Port    uint64 // 0, or not known, is the network's own
 	Seq     uint64 // frame counter
+	NoSeq   bool   // the frame counter cannot be read
 	// Object is what the server's payload codec has made of the payload, and may
 	// be nil.
 	Object *foreign.Value
@@ -28,15 +30,20 @@ type Uplink struct {
 	Times   []time.Time
 	RSSI    float64 // dBm, at the gateway that heard it best
 	HasRSSI bool
-	Raw     []byte // the document, for a rejection
+	Faults  []string // of the times
+	Raw     []byte   // the document, for a rejection
 }
 
 // Add turns the uplink into readings. There is always one, with the frame counter
 // as its seq: what was measured, where the device is, or, where nothing can be
 // read, a status; for the device was heard. Counters without a reading would be
-// taken for lost ones.
+// taken for lost ones. Measurements that the device has kept for an earlier time
+// are readings of their own, as of then and without a seq: it belongs to one.
 func (u *Uplink) Add(out *foreign.Output, m *ingest.Message) {
-	o, notes := u.read()
+	o, earlier, notes := u.read(m)
+	for i := range earlier {
+		u.addEarlier(out, m, &earlier[i])
+	}
 	measured := hasMeasured(&o.values)
 	class := contract.Status
 	switch {
@@ -55,8 +62,17 @@ func (u *Uplink) Add(out *foreign.Output, m *ingest.Message) {
 		o.faults = append(o.faults, "it asks for help (sos) and is registered as a sensor: register it as a tracker")
 	}
 	d := foreign.NewDraft(u.Device, class, m)
-	d.Reading.Seq, d.Reading.HasSeq = u.Seq, true
-	Measure(d, u.Times...)
+	if !u.NoSeq {
+		d.Reading.Seq, d.Reading.HasSeq = u.Seq, true
+	}
+	if !o.at.IsZero() {
+		d.Reading.Measured = o.at
+	} else {
+		Measure(d, u.Times...)
+	}
+	for _, fault := range u.Faults {
+		d.Fault("%s", fault)
+	}
 	for _, fault := range o.faults {
 		d.Fault("%s", fault)
 	}
@@ -70,11 +86,10 @@ func (u *Uplink) Add(out *foreign.Output, m *ingest.Message) {
 	}
 	if class == contract.SOS {
 		d.Reading.Code = "button"
-		if !d.Reading.Values.Has(contract.Active) {
-			d.PutBool(contract.Active, true)
-		}
+		// It asks for help, whatever else it calls active.
+		d.PutBool(contract.Active, true)
 	}
-	text := strings.Join(notes, "; ")
+	text := strings.Join(append(notes, o.extras...), "; ")
 	if class == contract.Status {
 		d.Reading.Code = o.firmware
 		d.Say(text)
@@ -89,12 +104,37 @@ func (u *Uplink) Add(out *foreign.Output, m *ingest.Message) {
 	}
 }
 
+// addEarlier is a reading of what the device had measured before.
+func (u *Uplink) addEarlier(out *foreign.Output, m *ingest.Message, o *object) {
+	class := contract.Status
+	if u.Device.Kind == contract.Sensor && hasMeasured(&o.values) {
+		class = contract.Environment
+	}
+	d := foreign.NewDraft(u.Device, class, m)
+	d.Reading.Measured = o.at
+	for _, fault := range o.faults {
+		d.Fault("%s", fault)
+	}
+	for f, x := range o.values.All() {
+		if f.In(class) {
+			d.Put(f, x)
+		}
+	}
+	if d.Reading.Values.Len() == 0 {
+		for _, fault := range o.faults {
+			out.Reject(u.Device.ID, u.Raw, "%s", fault)
+		}
+		return
+	}
+	out.Add(d, u.Raw)
+}
+
 // read finds what can be read of the payload: by the model, else by what the
-// server has decoded.
-func (u *Uplink) read() (o *object, notes []string) {
+// server has decoded. Earlier is what was measured before, the oldest first.
+func (u *Uplink) read(m *ingest.Message) (o *object, earlier []object, notes []string) {
 	o = &object{}
 	if u.Object == nil && u.Normalized == nil && (u.Port == 0 || len(u.Payload) == 0) {
-		return o, nil // commands between the device and its network
+		return o, nil, nil // commands between the device and its network
 	}
 	model := u.Device.Model
 	if model == "" {
@@ -108,7 +148,7 @@ func (u *Uplink) read() (o *object, notes []string) {
 		if err == nil {
 			o.merge(f)
 			o.firmware = f.firmware
-			return o, f.notes
+			return o, nil, f.notes
 		}
 		unread = "as an S2120: " + err.Error()
 	case model != "":
@@ -117,12 +157,12 @@ func (u *Uplink) read() (o *object, notes []string) {
 		unread = "the device has no model in the registry"
 	}
 	if u.Normalized != nil {
-		o.normalized(u.Normalized)
+		o, earlier = readNormalized(u.Normalized, m.Received)
 	}
-	decoded := readObject(u.Object)
-	o.merge(&frame{values: decoded.values, faults: decoded.faults})
-	o.place, o.sos, o.firmware = decoded.place, decoded.sos, fits(decoded.firmware)
-	if o.known = o.known || decoded.known; !o.known && len(o.faults) == 0 {
+	o.read(u.Object)
+	o.firmware = fits(o.firmware)
+	known := o.known || slices.ContainsFunc(earlier, func(e object) bool { return e.known })
+	if !known && len(o.extras) == 0 && len(o.faults) == 0 {
 		switch {
 		case u.Object != nil:
 			unread = joined(unread, "the server's codec gives none of the names that are understood, like temperature or temp_c")
@@ -131,7 +171,7 @@ func (u *Uplink) read() (o *object, notes []string) {
 		}
 		o.faults = append(o.faults, "its payload cannot be read: "+unread)
 	}
-	return o, nil
+	return o, earlier, nil
 }
 
 func joined(a, b string) string {
@@ -157,29 +197,6 @@ func hasMeasured(v *contract.Values) bool {
 		}
 	}
 	return false
-}
-
-// normalized reads one measurement of the LoRaWAN Device Repository's schema
-// (lib/payload.json of TheThingsNetwork/lorawan-devices), or a list of them, of
-// which the first to have a field gives it. Soil, water, light and rain are left
-// out.
-func (o *object) normalized(v *foreign.Value) {
-	if v.Kind == foreign.Array {
-		for _, item := range v.Items {
-			if item.Kind == foreign.Object {
-				o.normalized(item)
-			}
-		}
-		return
-	}
-	air, wind := v.Get("air"), v.Get("wind")
-	o.field(contract.TempC, air.Get("temperature"), true)
-	o.field(contract.RhPct, air.Get("relativeHumidity"), true)
-	o.field(contract.PressureHPa, air.Get("pressure"), true)
-	o.field(contract.Co2PPM, air.Get("co2"), true)
-	o.field(contract.WindMS, wind.Get("speed"), true)
-	o.field(contract.WindDirDeg, wind.Get("direction"), true)
-	o.field(contract.BatteryV, v.Get("battery"), true)
 }
 
 // Measure sets the measured time to the first of the times that can be believed,
@@ -254,6 +271,7 @@ func AddLocation(out *foreign.Output, m *ingest.Message, dev ingest.Registered, 
 	}
 	d.Take(contract.Lat, lat, 1, "latitude")
 	d.Take(contract.Lon, lon, 1, "longitude")
+	d.NoPlaceAtZero()
 	d.Take(contract.AltM, loc.Get("altitude"), 1, "altitude")
 	if x, err := loc.Get("accuracy").Float(); err == nil && x > 0 {
 		d.Put(contract.AccM, x)

@@ -54,11 +54,11 @@ func TestUplink(t *testing.T) {
 		normal  string
 		want    string
 	}{
-		{"by the model", model(sensor, "S2120"), weather, `{"temperature": 99}`, "", "environment " + at + "temp_c=21.4 rh_pct=31 wind_ms=3.5\n"},
-		{"by another way to write it", model(sensor, "sensecap-S2120"), weather, "", "", "environment " + at + "temp_c=21.4 rh_pct=31 wind_ms=3.5\n"},
+		{"by the model", model(sensor, "S2120"), weather, `{"temperature": 99}`, "", "environment " + at + "temp_c=21.4 rh_pct=31 wind_ms=3.5\nstatus 2026-03-14T11:59:59.5Z text=\"light 5000 lux; UV index 1\"\n"},
+		{"by another way to write it", model(sensor, "sensecap-S2120"), weather, "", "", "environment " + at + "temp_c=21.4 rh_pct=31 wind_ms=3.5\nstatus 2026-03-14T11:59:59.5Z text=\"light 5000 lux; UV index 1\"\n"},
 		{
 			"measurements and properties", model(sensor, "s2120"), unhex(t, "01 00D6 1F 00001388 0A 0023 04 64 0100 0203 000F 0000 06 01"), "", "",
-			"environment " + at + "battery_pct=100 temp_c=21.4 rh_pct=31 wind_ms=3.5\nstatus 2026-03-14T11:59:59.5Z code=2.3 text=\"sensor error 0x01: NOT_FOUND\"\n",
+			"environment " + at + "battery_pct=100 temp_c=21.4 rh_pct=31 wind_ms=3.5\nstatus 2026-03-14T11:59:59.5Z code=2.3 text=\"hardware 1.0; measures every 15 min; sensor error 0x01: NOT_FOUND; light 5000 lux; UV index 1\"\n",
 		},
 		{"only the battery", model(sensor, "s2120"), unhex(t, "03 5A"), "", "", "status " + at + "battery_pct=90\n"},
 		{
@@ -75,7 +75,7 @@ func TestUplink(t *testing.T) {
 			"SenseCAP's own codec", sensor,
 			[]byte{1},
 			`{"err": 0, "messages": [[{"measurementValue": 21.4, "measurementId": "4097", "type": "Air Temperature"}, {"measurementValue": 101000, "measurementId": "4101"}, {"measurementValue": 3, "measurementId": "4113", "type": "Rain Gauge"}], [{"Battery(%)": 90}]]}`, "",
-			"environment " + at + "battery_pct=90 temp_c=21.4 pressure_hpa=1010\n",
+			"environment " + at + "battery_pct=90 temp_c=21.4 pressure_hpa=1010\nstatus 2026-03-14T11:59:59.5Z text=\"rain 3 mm/h\"\n",
 		},
 		{"a codec of another shape of SenseCAP", sensor, []byte{1}, `{"messages": [{"type": "report_telemetry", "measurementId": 4098, "measurementValue": "66.6"}]}`, "", "environment " + at + "rh_pct=66.6\n"},
 		{
@@ -88,9 +88,33 @@ func TestUplink(t *testing.T) {
 			"a value that cannot be true is left out", sensor,
 			[]byte{1},
 			`{"temperature": 20, "humidity": 140, "rh_pct": "damp"}`, "",
-			"environment " + at + "temp_c=20\nrejected se-1: rh_pct: 140 is outside 0..100 %; rh_pct: want a number, got the text \"damp\" (the rest was taken)\n",
+			"environment " + at + "temp_c=20\nrejected se-1: rh_pct: want a number, got the text \"damp\" (the rest was taken)\n",
 		},
 		{"what names no unit is not taken", sensor, []byte{1}, `{"wind_speed": 9, "battery": 3.6, "rain": 4, "light": 9, "temperature": 1}`, "", "environment " + at + "temp_c=1\n"},
+		{"the contract's name goes before a looser one", sensor, []byte{1}, `{"temp": 70.7, "temp_c": 21.5}`, "", "environment " + at + "temp_c=21.5\n"},
+		{"which is not believed in its place", sensor, []byte{1}, `{"temp": 70.7, "temp_c": [21.5], "rh": 4}`, "", "environment " + at + "rh_pct=4\nrejected se-1: temp_c: want a number, got an array (the rest was taken)\n"},
+		{
+			"a known name whose value cannot be read", sensor,
+			[]byte{1},
+			`{"temperature": "n/a", "humidity": [25.1], "temperatureSensor": "x", "gps_1": 3, "messages": [{"measurementId": 4097, "measurementValue": "-"}], "co2": null}`, "",
+			"status " + bare + "\nrejected se-1: temperature: want a number, got the text \"n/a\"; humidity: want a number, got an array; temperatureSensor: want a number, got the text \"x\"; gps_1: want an object, got a number; measurement 4097: want a number, got \"-\" (the rest was taken)\n",
+		},
+		{
+			"measurements of several times", sensor,
+			[]byte{1},
+			"", `[{"time": "2026-03-14T11:30:00Z", "air": {"temperature": 20}}, {"time": "2026-03-14T11:50:00Z", "air": {"temperature": 22}, "battery": 3.1}, {"time": "2026-03-14T11:40:00.0001Z", "battery": 3}, {"time": "2026-03-14T11:30:00.000Z", "wind": {"speed": 3}}]`,
+			"environment 2026-03-14T11:30:00Z temp_c=20 wind_ms=3\nstatus 2026-03-14T11:40:00Z battery_v=3\nenvironment 2026-03-14T11:50:00Z seq=7 battery_v=3.1 temp_c=22\n",
+		},
+		{
+			"beside one that has no time, and one that has a bad one", sensor,
+			[]byte{1},
+			"", `[{"air": {"temperature": 20}}, {"time": "2026-03-14T11:50:00Z", "air": {"temperature": 22}}, {"time": "noon", "wind": {"speed": 3}}]`,
+			"environment 2026-03-14T11:50:00Z temp_c=22\nenvironment " + at + "temp_c=20 wind_ms=3\nrejected se-1: time of a measurement: \"\\\"noon\\\"\" is none; taken as of the uplink (the rest was taken)\n",
+		},
+		{"a call for help is not called off by another word", tracker, []byte{1}, `{"sos": true, "active": false}`, "", "sos " + at + "active=1 code=button\n"},
+		{"a call for help in a word", tracker, []byte{1}, `{"sos": "ON"}`, "", "sos " + at + "active=1 code=button\n"},
+		{"or twice", tracker, []byte{1}, `{"sos": "", "sos": true}`, "", "sos " + at + "active=1 code=button\nrejected tr-1: sos: the key stands twice (the rest was taken)\n"},
+		{"or in one that nobody knows", tracker, []byte{1}, `{"sos": "long press"}`, "", "sos " + at + "active=1 code=button\nrejected tr-1: sos: want true or false, got a text (the rest was taken)\n"},
 		{"commands of the network", sensor, nil, "", "", "status " + bare + "\n"},
 		{
 			"nobody can read it", sensor,
@@ -132,6 +156,30 @@ func TestUplink(t *testing.T) {
 				t.Errorf("got\n%swant\n%s", got, tt.want)
 			}
 		})
+	}
+}
+
+func TestNoCallForHelp(t *testing.T) {
+	for _, v := range []string{`"off"`, `"No"`, `"none"`, `"normal"`, `"inactive"`, `""`, `" "`, `"false"`, `0`, `false`, `null`} {
+		u := &Uplink{Device: tracker, Payload: []byte{1}, Port: 1, Object: parse(t, `{"battery_pct": 3, "sos": `+v+`}`), Times: []time.Time{noon}}
+		if got, want := said(u), "status 2026-03-14T12:00:00Z seq=0 battery_pct=3\n"; got != want {
+			t.Errorf("sos %s: got\n%swant\n%s", v, got, want)
+		}
+	}
+}
+
+func TestNoPlaceAtZero(t *testing.T) {
+	m := &ingest.Message{Topic: "t", Received: noon}
+	out := foreign.NewOutput(nil, nil, m)
+	AddLocation(out, m, tracker, parse(t, `{"latitude": 0, "longitude": 0}`), noon)
+	if got, want := ingesttest.Words(out.End()), "rejected tr-1: lat and lon: 0 and 0 is no place; lat and lon: a position needs both\n"; got != want {
+		t.Errorf("got\n%swant\n%s", got, want)
+	}
+}
+
+func TestNoSeq(t *testing.T) {
+	if got, want := said(&Uplink{Device: sensor, NoSeq: true, Times: []time.Time{noon}}), "status 2026-03-14T12:00:00Z\n"; got != want {
+		t.Errorf("got\n%swant\n%s", got, want)
 	}
 }
 
