@@ -17,6 +17,7 @@ package chirpstack
 import (
 	"encoding/base64"
 	"errors"
+	"fmt"
 	"math"
 	"strings"
 	"time"
@@ -118,6 +119,12 @@ func (d *decoder) with(event func()) {
 	if d.dev, ok = d.out.Find(d.a.dir, alias); !ok {
 		return
 	}
+	for _, key := range []string{"device_info", "rx_info", "f_cnt"} {
+		if doc.Get(key) != nil {
+			d.out.Reject(d.dev.ID, d.m.Payload, "%s: keys in snake_case are none of ChirpStack's JSON (deviceInfo, rxInfo, fCnt): something between it and here writes them anew", key)
+			return
+		}
+	}
 	if said := strings.ToLower(doc.Path("deviceInfo", "devEui").Text()); said != "" && said != d.eui {
 		d.out.Reject(d.dev.ID, d.m.Payload, "the payload is of the device %.16s and came on the topic of %s", said, d.eui)
 		return
@@ -126,24 +133,47 @@ func (d *decoder) with(event func()) {
 	event()
 }
 
+// mostApart is how far a gateway's clock may be from the network server's.
+const mostApart = 2 * time.Minute
+
 // times are the event's own, which is the gateway's where that has a clock, and
-// then when the server had it from a gateway.
-func (d *decoder) times() []time.Time {
-	times := []time.Time{lorawan.Time(d.doc.Get("time"))}
+// then when the server had it from a gateway. A gateway's clock that is far from
+// the server's is not believed: some are set by nobody. Fault says so.
+func (d *decoder) times() (times []time.Time, fault string) {
+	at := lorawan.Time(d.doc.Get("time"))
+	var server []time.Time
+	var gateways, near bool
 	if rx := d.doc.Get("rxInfo"); rx != nil {
 		for _, item := range rx.Items {
-			times = append(times, lorawan.Time(item.Get("nsTime")))
+			ns := lorawan.Time(item.Get("nsTime"))
+			gateways = gateways || !at.IsZero() && lorawan.Time(item.Get("gwTime")).Equal(at)
+			if !ns.IsZero() && contract.CheckMeasured(ns, d.m.Received) == nil {
+				server = append(server, ns)
+				near = near || at.Sub(ns).Abs() <= mostApart
+			}
 		}
 	}
-	return times
+	if gateways && !near && len(server) > 0 {
+		apart := at.Sub(server[0])
+		word := "ahead of"
+		if apart < 0 {
+			word = "behind"
+		}
+		fault = fmt.Sprintf("time: the gateway's clock is %s %s the network server's, whose nsTime is taken", apart.Abs().Round(time.Second), word)
+		return append(server, at), fault
+	}
+	return append([]time.Time{at}, server...), ""
 }
 
 func (d *decoder) up() {
-	u := lorawan.Uplink{
-		Device: d.dev, Object: d.doc.Get("object"), Times: d.times(), Raw: d.m.Payload,
-	}
+	u := lorawan.Uplink{Device: d.dev, Object: d.doc.Get("object"), Raw: d.m.Payload}
 	var faults []string
+	var fault string
+	if u.Times, fault = d.times(); fault != "" {
+		u.Faults = append(u.Faults, fault)
+	}
 	u.Seq = number(d.doc.Get("fCnt"), math.MaxUint32, "fCnt", &faults)
+	u.NoSeq = len(faults) > 0
 	u.Port = number(d.doc.Get("fPort"), 255, "fPort", &faults)
 	u.RSSI, u.HasRSSI = lorawan.BestRSSI(d.doc.Get("rxInfo"))
 	if d.doc.Get("joinServerContext") == nil {
@@ -175,8 +205,15 @@ func number(v *foreign.Value, most uint64, key string, faults *[]string) uint64 
 
 func (d *decoder) draftStatus() *foreign.Draft {
 	f := foreign.NewDraft(d.dev, contract.Status, d.m)
-	lorawan.Measure(f, d.times()...)
+	d.measure(f)
 	return f
+}
+
+func (d *decoder) measure(f *foreign.Draft) {
+	times, fault := d.times()
+	if lorawan.Measure(f, times...); fault != "" {
+		f.Fault("%s", fault)
+	}
 }
 
 func (d *decoder) join() {
@@ -206,8 +243,11 @@ func (d *decoder) status() {
 }
 
 func (d *decoder) location() {
-	if !lorawan.AddLocation(d.out, d.m, d.dev, d.doc.Get("location"), d.times()...) {
+	times, fault := d.times()
+	if !lorawan.AddLocation(d.out, d.m, d.dev, d.doc.Get("location"), times...) {
 		d.a.ignored.Count("location")
+	} else if fault != "" {
+		d.out.Reject(d.dev.ID, d.m.Payload, "%s", fault)
 	}
 }
 

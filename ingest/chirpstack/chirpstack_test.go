@@ -67,7 +67,7 @@ func TestDecode(t *testing.T) {
 			"a weather station", s2120, "up",
 			fmt.Sprintf(`{%s,"deviceInfo":{"devEui":"2cf7f1301500016a"},"dr":3,"fCnt":1834,"fPort":3,"data":"%s","rxInfo":[{"rssi":-106,"snr":-3.0},{"rssi":-71}]}`,
 				at, b64("01 00D6 1F 00001388 0A 0023 02 010E 00000BB8 2774")),
-			"environment " + stamp + " seq=1834 temp_c=21.4 rh_pct=31 wind_ms=3.5 wind_dir_deg=270 pressure_hpa=1010 rssi_dbm=-71\n",
+			"environment " + stamp + " seq=1834 temp_c=21.4 rh_pct=31 wind_ms=3.5 wind_dir_deg=270 pressure_hpa=1010 rssi_dbm=-71\nstatus " + stamp + " text=\"light 5000 lux; UV index 1; rain 3 mm/h\"\n",
 		},
 		{
 			"its first frame", s2120, "up", fmt.Sprintf(`{%s,"fPort":3,"data":"%s"}`, at, b64("03 5A")),
@@ -86,8 +86,24 @@ func TestDecode(t *testing.T) {
 			"environment 2026-03-14T11:59:59Z seq=4 temp_c=1\n",
 		},
 		{
+			"a gateway whose clock is wrong", plain, "up", `{"time":"2026-03-14T09:00:00Z","fCnt":4,"fPort":2,"data":"qg==","object":{"temp_c":1},"rxInfo":[{"gwTime":"2026-03-14T09:00:00+00:00","nsTime":"2026-03-14T11:59:59Z"}]}`,
+			"environment 2026-03-14T11:59:59Z seq=4 temp_c=1\nrejected se-plain: time: the gateway's clock is 2h59m59s behind the network server's, whose nsTime is taken (the rest was taken)\n",
+		},
+		{
+			"a gateway whose clock is right", plain, "up", `{"time":"2026-03-14T11:58:00Z","fCnt":4,"fPort":2,"data":"qg==","object":{"temp_c":1},"rxInfo":[{"gwTime":"2026-03-14T11:58:00Z","nsTime":"2026-03-14T11:59:59Z"}]}`,
+			"environment 2026-03-14T11:58:00Z seq=4 temp_c=1\n",
+		},
+		{
+			"a server whose clock is wrong", plain, "up", `{"time":"2026-03-14T11:58:00Z","fCnt":4,"fPort":2,"data":"qg==","object":{"temp_c":1},"rxInfo":[{"gwTime":"2026-03-14T11:58:00Z","nsTime":"2029-03-14T11:59:59Z"}]}`,
+			"environment 2026-03-14T11:58:00Z seq=4 temp_c=1\n",
+		},
+		{
+			"not ChirpStack's own JSON", plain, "up", `{` + at + `,"device_info":{"dev_eui":"0101010101010101"},"object":{"temp_c":1}}`,
+			"rejected se-plain: device_info: keys in snake_case are none of ChirpStack's JSON (deviceInfo, rxInfo, fCnt): something between it and here writes them anew\n",
+		},
+		{
 			"bad numbers lose no reading", plain, "up", `{` + at + `,"fCnt":-1,"fPort":700,"data":"###","object":{"temp_c":1}}`,
-			"environment " + stamp + " seq=0 temp_c=1\nrejected se-plain: fCnt: want a whole number from 0 to 4294967295, got -1; fPort: want a whole number from 0 to 255, got 700; data: not base64\n",
+			"environment " + stamp + " temp_c=1\nrejected se-plain: fCnt: want a whole number from 0 to 4294967295, got -1; fPort: want a whole number from 0 to 255, got 700; data: not base64\n",
 		},
 		{
 			"a join server of its own", s2120, "up", `{` + at + `,"fCnt":4,"fPort":3,"data":"A1o=","joinServerContext":{"sessionKeyId":"01"}}`,
