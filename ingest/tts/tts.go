@@ -104,10 +104,13 @@ func (d *decoder) document() {
 		d.out.Reject(dev.ID, d.m.Payload, "%v", err)
 		return
 	}
-	for _, kind := range useless {
-		if doc.Get(kind) != nil {
-			d.a.ignored.Count(kind)
-			return
+	// An uplink is one whatever stands beside it.
+	if doc.Get("uplink_message") == nil {
+		for _, kind := range useless {
+			if doc.Get(kind) != nil {
+				d.a.ignored.Count(kind)
+				return
+			}
 		}
 	}
 	var ok bool
@@ -118,6 +121,11 @@ func (d *decoder) document() {
 	// protect.
 	if said := doc.Path("end_device_ids", "device_id").Text(); said != "" && said != levels[3] {
 		d.out.Reject(d.dev.ID, d.m.Payload, "the payload is of the device %.40s and came on the topic of %.40s", said, levels[3])
+		return
+	}
+	app, _, _ := strings.Cut(levels[1], "@")
+	if said := doc.Path("end_device_ids", "application_ids", "application_id").Text(); said != "" && said != app {
+		d.out.Reject(d.dev.ID, d.m.Payload, "the payload is of the application %.40s and came on the topic of %.40s", said, app)
 		return
 	}
 	d.doc = doc
@@ -171,6 +179,7 @@ func (d *decoder) uplink(up *foreign.Value) {
 		var err error
 		if *n.to, err = v.Uint(n.most); err != nil {
 			faults = append(faults, n.key+": "+err.Error())
+			u.NoSeq = u.NoSeq || n.to == &u.Seq
 		}
 	}
 	u.RSSI, u.HasRSSI = lorawan.BestRSSI(up.Get("rx_metadata"))

@@ -66,7 +66,7 @@ func TestDecode(t *testing.T) {
 		{
 			"the model as the stack knows it", base + "/up",
 			`{"uplink_message":{` + at + `,"f_cnt":9,"f_port":3,"frm_payload":"AQDWHwAAE4gKACM=","version_ids":{"brand_id":"sensecap","model_id":"sensecaps2120-8-in-1"},"decoded_payload":{"err":0,"valid":true}}}`,
-			"environment " + stamp + " seq=9 temp_c=21.4 rh_pct=31 wind_ms=3.5\n",
+			"environment " + stamp + " seq=9 temp_c=21.4 rh_pct=31 wind_ms=3.5\nstatus " + stamp + " text=\"light 5000 lux; UV index 1\"\n",
 		},
 		{
 			"simulated", base + "/up", `{"simulated":true,"uplink_message":{` + at + `,"frm_payload":"AQ==","decoded_payload":{"flame":true}}}`,
@@ -82,12 +82,21 @@ func TestDecode(t *testing.T) {
 		{"a call for help", tracker + "/up", `{"uplink_message":{` + at + `,"f_cnt":2,"f_port":1,"frm_payload":"AQ==","decoded_payload":{"sos":true}}}`, "sos " + stamp + " seq=2 active=1 code=button\n"},
 		{
 			"bad numbers lose no reading", base + "/up", `{"uplink_message":{` + at + `,"f_cnt":"many","frm_payload":"?","decoded_payload":{"temp_c":1}}}`,
-			"environment " + stamp + " seq=0 temp_c=1\nrejected se-1: f_cnt: want a number, got the text \"many\"; frm_payload: not base64\n",
+			"environment " + stamp + " temp_c=1\nrejected se-1: f_cnt: want a number, got the text \"many\"; frm_payload: not base64\n",
 		},
 		{"service data", base + "/service/data", `{"service_data":{"service":"x","data":{}}}`, ""},
 		{"normalized apart is the same again", base + "/up/normalized", `{"uplink_normalized":{"normalized_payload":{"air":{"temperature":20}}}}`, ""},
 		{"nobody", "v3/app1@tenant1/devices/dev9/up", `{"uplink_message":{}}`, "rejected : no device of the registry is called tts/app1@tenant1/dev9: give one that alias\n"},
 		{"another device's payload", base + "/up", `{"end_device_ids":{"device_id":"dev2"},"uplink_message":{}}`, "rejected se-1: the payload is of the device dev2 and came on the topic of dev1\n"},
+		{"another application's payload", base + "/up", `{"end_device_ids":{"device_id":"dev1","application_ids":{"application_id":"app2"}},"uplink_message":{}}`, "rejected se-1: the payload is of the application app2 and came on the topic of app1\n"},
+		{
+			"an uplink is one whatever stands beside it", base + "/up", `{"service_data":{},"uplink_message":{` + at + `,"f_cnt":2,"frm_payload":"AQ==","decoded_payload":{"temp_c":1}}}`,
+			"environment " + stamp + " seq=2 temp_c=1\n",
+		},
+		{
+			"measurements that were kept", base + "/up", `{"uplink_message":{` + at + `,"f_cnt":2,"f_port":1,"frm_payload":"AQ==","normalized_payload":[{"time":"2026-03-14T11:00:00Z","air":{"temperature":20}},{"time":"2026-03-14T11:30:00Z","air":{"temperature":21}}]}}`,
+			"environment 2026-03-14T11:00:00Z temp_c=20\nenvironment 2026-03-14T11:30:00Z seq=2 temp_c=21\n",
+		},
 		{"something else", base + "/up", `{"a":1}`, "rejected se-1: none of the messages of The Things Stack v3 (uplink_message, join_accept, …)\n"},
 		{"not JSON", base + "/up", `<xml>`, "rejected se-1: not a JSON document: invalid character '<' looking for beginning of value\n"},
 		{"nothing", base + "/up", ``, ""},
