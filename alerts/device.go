@@ -117,9 +117,27 @@ func (d *Device) Topic() string {
 	return ""
 }
 
-// Validate reports why a store must not keep the device, or nil.
-func (d *Device) Validate() error {
+// ReservedIDs are addresses beside those of devices, and therefore no ids.
+var ReservedIDs = []contract.DeviceID{"import", "export"}
+
+// Validate reports why a registry must not take the device, or nil. A device
+// without a site has Lat and Lon 0.
+func (d *Device) Validate() error { return d.ValidateOver(nil) }
+
+// ValidateOver is Validate for a change of a device that the registry holds as
+// had; nil: it holds none. The id, site and alias that had has may stay as they
+// are, so that the device can still be changed in all else.
+func (d *Device) ValidateOver(had *Device) error {
 	if err := d.ID.Validate(); err != nil {
+		return err
+	}
+	if had == nil && slices.Contains(ReservedIDs, d.ID) {
+		return fmt.Errorf("id %q is reserved", d.ID)
+	}
+	if err := d.checkSite(had); err != nil {
+		return err
+	}
+	if err := d.checkSpeaker(had); err != nil {
 		return err
 	}
 	if d.Kind != contract.Tracker && d.Kind != contract.Sensor {
@@ -144,6 +162,29 @@ func (d *Device) Validate() error {
 	}
 	return nil
 }
+
+// checkSite reports a site that cannot be, unless had has the same.
+func (d *Device) checkSite(had *Device) error {
+	if d.Lat == 0 && d.Lon == 0 || had != nil && had.Lat == d.Lat && had.Lon == d.Lon {
+		return nil
+	}
+	if err := CheckPlace(d.Lat, d.Lon); err != nil {
+		return fmt.Errorf("site %w", err)
+	}
+	return nil
+}
+
+// checkSpeaker reports an alias of a system that has no devices of the kind,
+// unless had has the same: OwnTracks tells where a phone is and measures nothing.
+func (d *Device) checkSpeaker(had *Device) error {
+	if d.Kind != contract.Sensor || d.Topic() == "" || had != nil && had.Kind == d.Kind && had.Alias == d.Alias {
+		return nil
+	}
+	return fmt.Errorf("alias %q: %w", d.Alias, ErrNotSensor)
+}
+
+// ErrNotSensor is the fault of an alias that no sensor can have.
+var ErrNotSensor = errors.New("OwnTracks is an app that tells where a phone is; only a tracker has such an alias, not a sensor")
 
 // A RowFault is what is wrong with one row of a table that people filled in.
 type RowFault struct {

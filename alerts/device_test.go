@@ -1,10 +1,13 @@
 package alerts_test
 
 import (
+	"errors"
+	"math"
 	"strings"
 	"testing"
 
 	"firewatch/alerts"
+	contract "firewatch/firmware-contracts"
 )
 
 func TestAliasIsWrittenInOneWay(t *testing.T) {
@@ -74,6 +77,62 @@ func TestWhoMayConnect(t *testing.T) {
 	} {
 		if got := row.d.MayConnect(); got != row.want {
 			t.Errorf("%+v: %v", row.d, got)
+		}
+	}
+}
+
+func TestARegistryTakesNoSiteOutsideTheCountry(t *testing.T) {
+	nan := math.NaN()
+	for site, want := range map[[2]float64]string{
+		{0, 0}: "", {38.86, 114.21}: "", {3.5, 112}: "", // none; a county; the southern reefs
+		{95, 10}: "swapped", {95, 200}: "not in China", {10, 10}: "not in China", {39.5, 0}: "not in China", {0, 114}: "not in China",
+		{114.21, 38.86}: "swapped", {nan, 114}: "not in China", {math.Inf(1), 114}: "not in China",
+	} {
+		d := alerts.Device{ID: "s-1", Kind: contract.Sensor, Lat: site[0], Lon: site[1]}
+		err := d.Validate()
+		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
+			t.Errorf("%v: %v, want %q", site, err, want)
+		}
+		if errors.Is(err, alerts.ErrSwapped) != (want == "swapped") {
+			t.Errorf("%v: %v", site, err)
+		}
+	}
+	had := alerts.Device{ID: "s-1", Kind: contract.Sensor, Lat: 95, Lon: 10}
+	d := had
+	d.Disabled = true
+	if err := d.ValidateOver(&had); err != nil {
+		t.Errorf("what stands there cannot be disabled: %v", err)
+	}
+	if d.Lat = 96; d.ValidateOver(&had) == nil {
+		t.Error("another bad site is taken")
+	}
+}
+
+func TestAPhonesAliasIsNoSensors(t *testing.T) {
+	d := alerts.Device{ID: "s-1", Kind: contract.Sensor, Alias: "owntracks/jane/phone"}
+	if err := d.Validate(); !errors.Is(err, alerts.ErrNotSensor) {
+		t.Error(err)
+	}
+	if err := d.ValidateOver(&d); err != nil {
+		t.Errorf("what stands there cannot be changed: %v", err)
+	}
+	other := alerts.Device{ID: "s-1", Kind: contract.Sensor}
+	if err := d.ValidateOver(&other); !errors.Is(err, alerts.ErrNotSensor) {
+		t.Error(err)
+	}
+	if d.Kind = contract.Tracker; d.Validate() != nil {
+		t.Error(d.Validate())
+	}
+}
+
+func TestAddressesAreNoIDs(t *testing.T) {
+	for _, id := range alerts.ReservedIDs {
+		d := alerts.Device{ID: id, Kind: contract.Tracker}
+		if d.Validate() == nil {
+			t.Errorf("%s is taken", id)
+		}
+		if err := d.ValidateOver(&d); err != nil {
+			t.Errorf("%s, that stands there: %v", id, err)
 		}
 	}
 }

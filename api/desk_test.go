@@ -142,6 +142,9 @@ func TestFaultyDevicesAreRefused(t *testing.T) {
 		`{"id":"b","kind":"tracker","area":"130633101","alias":"nextcloud/a"}`:                                    "alias",
 		`{"id":"b","kind":"tracker","area":"130633101","lat":39}`:                                                 "lat",
 		`{"id":"b","kind":"tracker","area":"130633101","lat":390,"lon":1}`:                                        "lat",
+		`{"id":"b","kind":"tracker","area":"130633101","lat":10,"lon":10}`:                                        "lat",
+		`{"id":"b","kind":"tracker","area":"130633101","lat":115,"lon":39}`:                                       "lat",
+		`{"id":"b","kind":"sensor","area":"130633101","alias":"owntracks/b/b"}`:                                   "alias",
 		`{"id":"b","kind":"tracker","area":"130633101","expect_s":-1,"calibration":"good","calibrated_at":"now"}`: "calibrated_at calibration expect_s",
 		`{"id":"b","kind":"tracker","area":"130633101","name":"a\nb","model":"` + strings.Repeat("m", 50) + `"}`:  "model name",
 	} {
@@ -160,6 +163,8 @@ func TestFaultyDevicesAreRefused(t *testing.T) {
 	}
 	patch(`{"id":"x","kind":"tracker"}`).problem(http.StatusUnprocessableEntity, "invalid")
 	patch(`{"alias":"owntracks/a/b"}`).problem(http.StatusUnprocessableEntity, "invalid")
+	patch(`{"alias":"owntracks/b/b"}`).problem(http.StatusUnprocessableEntity, "invalid")
+	patch(`{"lat":10,"lon":10}`).problem(http.StatusUnprocessableEntity, "invalid")
 	patch(`{"secret_hash":"x"}`).problem(http.StatusBadRequest, "invalid")
 }
 

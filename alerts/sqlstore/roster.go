@@ -76,7 +76,11 @@ func (s *Store) RosterVersion(ctx context.Context) (version int64, demo bool, er
 // the new roster are hidden, not deleted, so that alerts and orders of their
 // time are still found through the areas above.
 func (s *Store) ReplaceRoster(ctx context.Context, r alerts.Roster, at time.Time) error {
-	if err := checkRoster(r); err != nil {
+	had, err := held(ctx, s.read(), faulty(r.Devices))
+	if err != nil {
+		return doing("replacing roster", err)
+	}
+	if err := checkRoster(r, had); err != nil {
 		return fmt.Errorf("replacing roster: %w", err)
 	}
 	return doing("replacing roster", s.write(ctx, func(c conn) error {

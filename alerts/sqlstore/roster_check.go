@@ -1,18 +1,23 @@
 package sqlstore
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 
 	"firewatch/alerts"
+	contract "firewatch/firmware-contracts"
 )
 
 // rosterComplaints bounds how many faults of a roster one error lists.
 const rosterComplaints = 20
 
 // checkRoster reports every row that does not fit: ids that come twice, and
-// areas that are not there. Rows count from 1.
-func checkRoster(r alerts.Roster) error {
+// areas that are not there. Rows count from 1. had is what the registry holds of
+// the devices.
+func checkRoster(r alerts.Roster, had map[contract.DeviceID]alerts.Device) error {
 	var errs []error
 	complain := func(what, id string, row int, err error) {
 		if err != nil {
@@ -45,7 +50,7 @@ func checkRoster(r alerts.Roster) error {
 		if d.Alias != "" {
 			complain("device", string(d.ID), i, unique(aliases, d.Alias, i))
 		}
-		complain("device", string(d.ID), i, checkDevice(d))
+		complain("device", string(d.ID), i, checkDevice(d, had))
 		complain("device", string(d.ID), i, unique(seen, string(d.ID), i))
 		complain("device", string(d.ID), i, known(areas, d.Area))
 	}
@@ -55,11 +60,45 @@ func checkRoster(r alerts.Roster) error {
 	return errors.Join(errs...)
 }
 
-func checkDevice(d alerts.Device) error {
-	if err := d.Validate(); err != nil {
+func checkDevice(d alerts.Device, had map[contract.DeviceID]alerts.Device) error {
+	var before *alerts.Device
+	if x, known := had[d.ID]; known {
+		before = &x
+	}
+	if err := d.ValidateOver(before); err != nil {
 		return err
 	}
 	return finitePlace(d.Lat, d.Lon)
+}
+
+// faulty are the ids of devices that a registry without them would not take. It
+// is asked what it holds of these only: most changes have none.
+func faulty(ds []alerts.Device) (ids []contract.DeviceID) {
+	for _, d := range ds {
+		if d.Validate() != nil {
+			ids = append(ids, d.ID)
+		}
+	}
+	return ids
+}
+
+// held is what the registry holds under the ids.
+func held(ctx context.Context, c conn, ids []contract.DeviceID) (map[contract.DeviceID]alerts.Device, error) {
+	out := make(map[contract.DeviceID]alerts.Device, len(ids))
+	for some := range slices.Chunk(ids, maxParams) {
+		args := make([]any, len(some))
+		for i, id := range some {
+			args[i] = id
+		}
+		ds, err := queryAll(ctx, c, scanDevice, "SELECT "+deviceCols+" FROM devices WHERE id IN (?"+strings.Repeat(",?", len(some)-1)+")", args...)
+		if err != nil {
+			return nil, err
+		}
+		for _, d := range ds {
+			out[d.ID] = d
+		}
+	}
+	return out, nil
 }
 
 func finitePlace(lat, lon float64) error {

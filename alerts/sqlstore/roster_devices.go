@@ -102,19 +102,23 @@ func saveDevices(ctx context.Context, c conn, add, save []alerts.Device) error {
 	for _, code := range codes {
 		areas[code] = alerts.Area{Code: code}
 	}
+	had, err := held(ctx, c, faulty(save))
+	if err != nil {
+		return err
+	}
 	var errs []error
 	seen := make(map[string]int, len(add)+len(save))
-	check := func(ds []alerts.Device) [][]any {
+	check := func(ds []alerts.Device, had map[contract.DeviceID]alerts.Device) [][]any {
 		rows := make([][]any, len(ds))
 		for i, d := range ds {
-			if err := errors.Join(checkDevice(d), unique(seen, string(d.ID), len(seen)), known(areas, d.Area)); err != nil && len(errs) < rosterComplaints {
+			if err := errors.Join(checkDevice(d, had), unique(seen, string(d.ID), len(seen)), known(areas, d.Area)); err != nil && len(errs) < rosterComplaints {
 				errs = append(errs, fmt.Errorf("device %q: %w", d.ID, err))
 			}
 			rows[i] = deviceArgs(d)
 		}
 		return rows
 	}
-	added, saved := check(add), check(save)
+	added, saved := check(add, nil), check(save, had)
 	if err := errors.Join(errs...); err != nil {
 		return err
 	}

@@ -39,6 +39,7 @@ var dialectTests = map[string]func(dialectTest){
 	"BrokenMigrationLeavesNothing":          testBrokenMigration,
 	"RosterErrorsNameTheRow":                testRosterErrors,
 	"VanishedAreaStillFindsItsHistory":      testVanishedArea,
+	"FaultsOfOldMayStay":                    testFaultsMayStay,
 	"TextNoDatabaseHoldsIsStillSaved":       testHostileText,
 	"PurgeKeepsTheNewestEvents":             testPurge,
 	"WaitingForALockEndsWithTheContext":     testLockedContext,
@@ -147,6 +148,34 @@ func testRosterErrors(t dialectTest) {
 	d.Area = "999"
 	if err := s.SaveDevice(t.Context(), d, t0); !errors.Is(err, alerts.ErrNotFound) || !strings.Contains(err.Error(), `area "999"`) {
 		t.Errorf("device in no area: %v", err)
+	}
+}
+
+// testFaultsMayStay: a device that was stored before its site was checked can
+// still be changed, and its roster replaced by what was exported.
+func testFaultsMayStay(t dialectTest) {
+	s := openMigrated(t, t.newURL(t))
+	r := alertstest.Roster()
+	must(t, s.ReplaceRoster(t.Context(), r, t0))
+	d := &r.Devices[0]
+	d.Lat, d.Lon = 95, 1000
+	if err := s.SaveDevice(t.Context(), *d, t0); err == nil {
+		t.Error("the site is taken")
+	}
+	if _, err := s.w.ExecContext(t.Context(), "UPDATE devices SET lat = 95, lon = 1000 WHERE id = '"+string(d.ID)+"'"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.UpdateDevice(t.Context(), d.ID, func(d *alerts.Device) error { d.Disabled = true; return nil }, t0); err != nil {
+		t.Error(err)
+	}
+	must(t, s.SaveDevice(t.Context(), *d, t0))
+	must(t, s.ReplaceRoster(t.Context(), r, t0))
+	d.Lat = 96
+	if err := s.ReplaceRoster(t.Context(), r, t0); err == nil || !strings.Contains(err.Error(), "not in China") {
+		t.Errorf("another bad site: %v", err)
+	}
+	if err := s.ChangeDevices(t.Context(), alerts.DeviceChange{Save: []alerts.Device{*d}}, t0); err == nil {
+		t.Error("another bad site is taken")
 	}
 }
 

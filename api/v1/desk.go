@@ -34,9 +34,6 @@ type Desk struct {
 	importing sync.Mutex
 }
 
-// reserved are ids that are addresses beside those of devices.
-var reserved = []string{"import", "export"}
-
 // desk is the desk, for handlers that change something.
 func (a *API) desk() (*Desk, error) {
 	if a.Desk == nil {
@@ -64,7 +61,7 @@ func (a *API) createDevice(c *gin.Context, s scope) error {
 	}
 	d := alerts.Device{Expect: 5 * time.Minute}
 	var f faults
-	if req.ID == nil || *req.ID == "" || slices.Contains(reserved, *req.ID) {
+	if req.ID == nil || *req.ID == "" || slices.Contains(alerts.ReservedIDs, contract.DeviceID(*req.ID)) {
 		f.add("id", "必填，且不能是 import 或 export")
 	} else if d.ID = contract.DeviceID(*req.ID); d.ID.Validate() != nil {
 		f.add("id", "最多 %d 字节，只能用字母、数字，以及首位之后的 . _ -", contract.MaxIDBytes)
@@ -305,10 +302,16 @@ func (r *DeviceRequest) apply(roster *roster, d *alerts.Device, f *faults) {
 	case (r.Lat == nil) != (r.Lon == nil):
 		f.add("lat", "与 lon 应同时给出")
 	case r.Lat == nil:
-	case *r.Lat < -90 || *r.Lat > 90 || *r.Lon < -180 || *r.Lon > 180:
-		f.add("lat", "应为 WGS-84 十进制度数")
+	case *r.Lat == d.Lat && *r.Lon == d.Lon: // what stands there may stay
+	case *r.Lat == 0 && *r.Lon == 0: // none of its own
+		d.Lat, d.Lon = roster.areas[d.Area].Lat, roster.areas[d.Area].Lon
 	default:
 		d.Lat, d.Lon = *r.Lat, *r.Lon
+		if err := alerts.CheckPlace(d.Lat, d.Lon); errors.Is(err, alerts.ErrSwapped) {
+			f.add("lat", "与 lon 颠倒了：lat 为北纬，lon 为东经")
+		} else if err != nil {
+			f.add("lat", "与 lon 不在中国境内；应为 WGS-84 十进制度数")
+		}
 	}
 	if r.ExpectS != nil {
 		if *r.ExpectS < 0 || *r.ExpectS > 30*24*3600 {
@@ -344,6 +347,11 @@ func (r *DeviceRequest) applyAlias(roster *roster, d *alerts.Device, f *faults) 
 	alias, err := alerts.NormalizeAlias(*r.Alias)
 	if err != nil {
 		f.add("alias", "应如 owntracks/用户/设备、chirpstack/16 位 DevEUI、tts/应用@租户/设备")
+		return
+	}
+	with := *d
+	if with.Alias = alias; d.Kind == contract.Sensor && alias != d.Alias && with.Topic() != "" {
+		f.add("alias", "OwnTracks 只上报手机位置，传感器不能用 owntracks/ 别名")
 		return
 	}
 	for _, other := range roster.devices {

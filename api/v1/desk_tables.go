@@ -99,7 +99,7 @@ func (a *API) importDevices(c *gin.Context, s scope) error {
 	}
 	want, wrong := desk.Tables.Read(format, raw, alerts.Roster{Areas: s.roster.list, Devices: s.roster.devices})
 	for _, d := range want {
-		if slices.Contains(reserved, string(d.ID)) {
+		if _, known := s.roster.device[d.ID]; !known && slices.Contains(alerts.ReservedIDs, d.ID) {
 			wrong = append(wrong, alerts.RowFault{Column: "id", Message: "编号不能是 " + string(d.ID)})
 		}
 	}

@@ -11,11 +11,16 @@ import (
 	contract "firewatch/firmware-contracts"
 )
 
-// checkDevices finds devices that must not be kept, and shared aliases.
-func checkDevices(ds []alerts.Device) error {
+// checkDevices finds devices that must not be kept instead of those that are
+// had, and shared aliases.
+func checkDevices(ds, had []alerts.Device) error {
 	alias := map[string]contract.DeviceID{}
 	for _, d := range ds {
-		if err := d.Validate(); err != nil {
+		var before *alerts.Device
+		if i, known := find(had, d.ID); known {
+			before = &had[i]
+		}
+		if err := d.ValidateOver(before); err != nil {
 			return err
 		}
 		if other, taken := alias[d.Alias]; taken && d.Alias != "" {
@@ -67,7 +72,7 @@ func (s *Store) change(c alerts.DeviceChange, at time.Time) error {
 			next = slices.Insert(next, at, d)
 		}
 	}
-	if err := checkDevices(next); err != nil {
+	if err := checkDevices(next, s.roster.Devices); err != nil {
 		return err
 	}
 	s.roster.Devices = next

@@ -85,7 +85,7 @@ func (s *Store) ReplaceRoster(ctx context.Context, r alerts.Roster, at time.Time
 		}
 		next.Devices[i].SecretHash = cmp.Or(d.SecretHash, devices[d.ID])
 	}
-	if err := checkDevices(next.Devices); err != nil {
+	if err := checkDevices(next.Devices, s.roster.Devices); err != nil {
 		return err
 	}
 	s.roster, s.areas = next, alerts.IndexAreas(next.Areas)

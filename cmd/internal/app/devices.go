@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"net/http"
@@ -128,6 +129,14 @@ func runDeviceAdd(ctx context.Context, e Env) error {
 	}
 	if d.Calibration, err = alerts.ParseCalibration(*calibration); err != nil {
 		return usageError{fmt.Errorf("--calibration: %w", err)}
+	}
+	given := map[string]bool{}
+	fs.Visit(func(f *flag.Flag) { given[f.Name] = true })
+	if given["lat"] != given["lon"] {
+		return usageError{errors.New("--lat, --lon: only one of the two is given")}
+	}
+	if given["lat"] && *lat == 0 && *lon == 0 {
+		return usageError{fmt.Errorf("--lat, --lon: %w", alerts.CheckPlace(0, 0))}
 	}
 	if err := d.Validate(); err != nil {
 		return usageError{err}

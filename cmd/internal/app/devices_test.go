@@ -198,6 +198,12 @@ func TestOneDeviceOnTheCommandLine(t *testing.T) {
 		want string
 	}{
 		{[]string{"add", "--id", "b", "--area", "130630101", "--alias", "owntracks/wang/phone"}, exitError, "that of device phone"},
+		{[]string{"add", "--id", "b", "--area", "130630101", "--lat", "95", "--lon", "10"}, exitUsage, "swapped"},
+		{[]string{"add", "--id", "b", "--area", "130630101", "--lat", "10", "--lon", "10"}, exitUsage, "not in China"},
+		{[]string{"add", "--id", "b", "--area", "130630101", "--lat", "39.5"}, exitUsage, "only one of the two"},
+		{[]string{"add", "--id", "b", "--area", "130630101", "--lat", "0", "--lon", "0"}, exitUsage, "not in China"},
+		{[]string{"add", "--id", "export", "--area", "130630101"}, exitUsage, "reserved"},
+		{[]string{"add", "--id", "b", "--kind", "sensor", "--area", "130630101", "--alias", "owntracks/b/b"}, exitUsage, "only a tracker"},
 		{[]string{"add", "--id", "b", "--area", "130630101", "--alias", "wang"}, exitUsage, "--alias"},
 		{[]string{"add", "--id", "b", "--area", "130630101", "--calibration", "good"}, exitUsage, "--calibration"},
 		{[]string{"add", "b", "c", "--area", "130630101"}, exitUsage, "unexpected"},

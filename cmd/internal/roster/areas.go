@@ -129,8 +129,10 @@ func readAreaTable(t *table) (list []placed, demo bool) {
 	for _, r := range t.rows {
 		a := alerts.Area{Code: r.code("code"), Name: r.must("name"), Level: level(r.text("level")), Parent: r.code("parent")}
 		var has bool
-		if a.Lat, a.Lon, has = r.place(); !has {
+		if a.Lat, a.Lon, has = r.degrees(); !has {
 			r.fail("lat, lon", "are empty")
+		} else {
+			r.checkPlace(a.Lat, a.Lon)
 		}
 		demo = r.truth("demo", false) || demo
 		list = append(list, placed{a, r.where})
@@ -225,8 +227,8 @@ func (x *feature) area(where string, f *faults) alerts.Area {
 	switch {
 	case p.Lat != nil && p.Lon != nil:
 		a.Lat, a.Lon = *p.Lat, *p.Lon
-		if why := badPlace(a.Lat, a.Lon); why != "" {
-			f.add(where, "lat, lon: %s", why)
+		if err := alerts.CheckPlace(a.Lat, a.Lon); err != nil {
+			f.add(where, "lat, lon: %w", err)
 		}
 	case p.Lat != nil || p.Lon != nil:
 		f.add(where, "lat, lon: only one of the two is given")
@@ -270,8 +272,8 @@ func outline(raw json.RawMessage, where string, f *faults) (orb.Point, bool) {
 				return orb.Point{}, false
 			}
 			for _, q := range ring {
-				if why := badPlace(q.Lat(), q.Lon()); why != "" {
-					f.add(where, "geometry: %s (GeoJSON puts the longitude first)", why)
+				if err := alerts.CheckPlace(q.Lat(), q.Lon()); err != nil {
+					f.add(where, "geometry: %w (GeoJSON puts the longitude first)", err)
 					return orb.Point{}, false
 				}
 			}

@@ -2,6 +2,7 @@ package roster
 
 import (
 	"math"
+	"slices"
 	"strings"
 	"time"
 
@@ -105,6 +106,8 @@ func readDevices(t *table, areas map[string]placed, have map[contract.DeviceID]a
 		x.SecretHash = r.secret() // none: the store keeps what it has
 		if err := id.Validate(); err != nil {
 			r.fail("id", "%w", err)
+		} else if !known && slices.Contains(alerts.ReservedIDs, id) {
+			r.fail("id", "%s is reserved; give the device another", id)
 		} else if before, twice := seen[id]; twice {
 			r.fail("id", "%s stands already in %s", id, before)
 		} else {
@@ -138,7 +141,7 @@ func readDevices(t *table, areas map[string]placed, have map[contract.DeviceID]a
 			x.Expect = time.Duration(ms) * time.Millisecond
 		}
 		r.calibration(&x)
-		r.alias(&x, aliases)
+		r.alias(&x, had, aliases)
 		x.Lat, x.Lon = r.site(x.Area, areas, had)
 		devices = append(devices, x)
 	}
@@ -205,7 +208,7 @@ func aliasesBeside(t *table, have map[contract.DeviceID]alerts.Device) map[strin
 	return out
 }
 
-func (r row) alias(x *alerts.Device, taken map[string]string) {
+func (r row) alias(x, had *alerts.Device, taken map[string]string) {
 	if r.has("alias") {
 		alias, err := alerts.NormalizeAlias(r.code("alias"))
 		if err != nil {
@@ -215,6 +218,10 @@ func (r row) alias(x *alerts.Device, taken map[string]string) {
 		x.Alias = alias
 	}
 	if x.Alias == "" {
+		return
+	}
+	if kept := had != nil && had.Alias == x.Alias; !kept && x.Kind == contract.Sensor && x.Topic() != "" {
+		r.fail("alias", "%w", alerts.ErrNotSensor)
 		return
 	}
 	if other, ok := taken[x.Alias]; ok {

@@ -90,6 +90,58 @@ func TestFaultsOfDevicesNameRowAndColumn(t *testing.T) {
 	}
 }
 
+// TestABadSiteOfTheRegistryComesBack: one device that was stored with a site
+// that cannot be must not keep its office from importing its own export.
+func TestABadSiteOfTheRegistryComesBack(t *testing.T) {
+	have := office()
+	have.Devices[0].Lat, have.Devices[0].Lon = 95, 1000
+	have.Devices[1].Lat, have.Devices[1].Lon = 39.5, 0
+	have.Devices = append(have.Devices, alerts.Device{ID: "t-2", Kind: contract.Tracker, Area: "130624"})
+	for _, format := range []string{roster.FormatCSV, roster.FormatXLSX} {
+		raw, err := roster.WriteDevices(format, have.Devices)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, faults := roster.ReadDevices(format, "", raw, have)
+		if faults != nil {
+			t.Fatalf("%s: %+v", format, faults)
+		}
+		if p := alerts.PlanDevices(have.Devices, got, true); p.Unchanged != len(have.Devices) {
+			t.Errorf("%s: %+v", format, p)
+		}
+		// Another office does not have them.
+		_, faults = roster.ReadDevices(format, "", raw, alerts.Roster{Areas: have.Areas})
+		if len(faults) != 2 || faults[0].Column != "lat, lon" || faults[1].Column != "lat, lon" {
+			t.Errorf("%s: %+v", format, faults)
+		}
+	}
+	_, faults := roster.ReadDevices(roster.FormatCSV, "", []byte("id,lat,lon\ns-1,95,1001\n"), have)
+	if len(faults) != 1 || !strings.Contains(faults[0].Message, "not in China") {
+		t.Errorf("another bad site: %+v", faults)
+	}
+	got, faults := roster.ReadDevices(roster.FormatCSV, "", []byte("id,lat,lon\ns-1,0,0\n"), have)
+	if faults != nil || got[0].Lat != 38.85 || got[0].Lon != 114.2 {
+		t.Errorf("no site of its own: %+v, %+v", got, faults)
+	}
+}
+
+func TestWhatNoRegistryTakes(t *testing.T) {
+	_, faults := roster.ReadDevices(roster.FormatCSV, "", []byte(
+		"id,kind,area,alias\ns-9,sensor,130624,owntracks/a/b\ns-1,sensor,130624,OwnTracks/a/c\nexport,tracker,130624,\n"), office())
+	if len(faults) != 3 || !errorsAt(faults, "2 alias", "3 alias", "4 id") {
+		t.Errorf("%+v", faults)
+	}
+}
+
+func errorsAt(faults []alerts.RowFault, places ...string) bool {
+	for i, f := range faults {
+		if fmt.Sprint(f.Row, " ", f.Column) != places[i] {
+			return false
+		}
+	}
+	return true
+}
+
 // workbook is a file as a person makes it: change gets the sheet Sheet1.
 func workbook(tb testing.TB, change func(set func(cell string, v any), x *excelize.File)) []byte {
 	tb.Helper()

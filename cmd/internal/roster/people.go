@@ -56,7 +56,16 @@ func readTeams(t *table, areas map[string]placed) []alerts.Team {
 // site is a row's own place, or that of its area, which must be known. Where the
 // table has no places, what is known already stays where it is.
 func (r row) site(area string, areas map[string]placed, had *alerts.Device) (lat, lon float64) {
-	lat, lon, has := r.place()
+	lat, lon, has := r.degrees()
+	none := lat == 0 && lon == 0 // what the registry writes of a device without a site
+	switch {
+	case has && had != nil && had.Lat == lat && had.Lon == lon:
+		return lat, lon // what stands in the registry comes back out of every export
+	case has && none:
+		has = false
+	case has:
+		r.checkPlace(lat, lon)
+	}
 	if areas == nil { // what is wrong with them was said
 		return lat, lon
 	}

@@ -310,14 +310,15 @@ func anyRoster(t *rapid.T) alerts.Roster {
 	}
 	for i, id := range rapid.SliceOfNDistinct(word, 0, 6, rapid.ID).Draw(t, "devices") {
 		alias, calibrated := "", time.Time{}
-		if rapid.Bool().Draw(t, "phone") {
+		kind := rapid.SampledFrom([]contract.Kind{contract.Tracker, contract.Sensor}).Draw(t, "kind")
+		if kind == contract.Tracker && rapid.Bool().Draw(t, "phone") {
 			alias = fmt.Sprintf("owntracks/%s/%d", id, i)
 		}
 		if rapid.Bool().Draw(t, "was calibrated") {
 			calibrated = time.UnixMilli(rapid.Int64Range(1_600_000_000_000, 1_900_000_000_000).Draw(t, "at")).UTC()
 		}
 		r.Devices = append(r.Devices, alerts.Device{
-			ID: contract.DeviceID(id), Kind: rapid.SampledFrom([]contract.Kind{contract.Tracker, contract.Sensor}).Draw(t, "kind"),
+			ID: contract.DeviceID(id), Kind: kind,
 			Area: area.Draw(t, "of"), Name: text.Draw(t, "name"), Lat: lat.Draw(t, "lat"), Lon: lon.Draw(t, "lon"),
 			Expect: time.Duration(rapid.IntRange(0, 86_400_000).Draw(t, "ms")) * time.Millisecond, Disabled: rapid.Bool().Draw(t, "disabled"),
 			Site: text.Draw(t, "site"), Model: word.Draw(t, "model"), Firmware: word.Draw(t, "firmware"), Alias: alias,

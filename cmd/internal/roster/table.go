@@ -327,38 +327,30 @@ func (r row) time(name string) time.Time {
 	return at.UTC().Truncate(time.Millisecond)
 }
 
-// place is a row's lat and lon; has is false when both are empty.
-func (r row) place() (lat, lon float64, has bool) {
+// degrees are a row's lat and lon, NaN when what is wrong with them was said; has
+// is false when both are empty.
+func (r row) degrees() (lat, lon float64, has bool) {
 	if r.text("lat") == "" && r.text("lon") == "" {
 		return 0, 0, false
 	}
+	nan := math.NaN()
 	if r.text("lat") == "" || r.text("lon") == "" {
 		r.fail("lat, lon", "only one of the two is given")
-		return 0, 0, true
+		return nan, nan, true
 	}
-	nan := math.NaN()
-	lat, lon = r.number("lat", nan, -180, 180, false), r.number("lon", nan, -180, 180, false)
+	const all = math.MaxFloat64 // the check of the place has a better word for it
+	return r.number("lat", nan, -all, all, false), r.number("lon", nan, -all, all, false), true
+}
+
+// checkPlace says what is wrong with a place, unless that was said.
+func (r row) checkPlace(lat, lon float64) {
 	if math.IsNaN(lat) || math.IsNaN(lon) {
-		return 0, 0, true
+		return
 	}
-	if why := badPlace(lat, lon); why != "" {
-		r.fail("lat, lon", "%s", why)
+	if err := alerts.CheckPlace(lat, lon); err != nil {
+		r.fail("lat, lon", "%w", err)
 	}
-	return lat, lon, true
 }
-
-// badPlace says why a place cannot be in China; empty when it can.
-func badPlace(lat, lon float64) string {
-	switch {
-	case inChina(lat, lon):
-		return ""
-	case inChina(lon, lat):
-		return fmt.Sprintf("%v, %v are swapped: lat is degrees north, lon degrees east", lat, lon)
-	}
-	return fmt.Sprintf("%v, %v is not in China; want degrees of WGS-84 as decimals", lat, lon)
-}
-
-func inChina(lat, lon float64) bool { return lat >= 3 && lat <= 54 && lon >= 73 && lon <= 136 }
 
 func readFile(fsys fs.FS, name string) ([]byte, error) {
 	file, err := fsys.Open(name)
