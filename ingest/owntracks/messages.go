@@ -11,10 +11,17 @@ const kmh = 1 / 3.6 // m/s
 
 // location is a fix, and with words of the warden an SOS or a report.
 func (d *decoder) location(v *foreign.Value) {
-	w := d.a.words.judge(v.Get("poi").Text(), v.Get("tag").Text())
+	poi, poiFault := d.written(v, "poi")
+	tag, tagFault := d.written(v, "tag")
+	w := d.a.words.judge(poi, tag)
 	f := foreign.NewDraft(d.dev, w.class, d.m)
 	f.Reading.Code = w.code
 	f.Say(w.said)
+	for _, fault := range []string{poiFault, tagFault} {
+		if fault != "" {
+			f.Fault("%s", fault)
+		}
+	}
 	if w.class == contract.SOS {
 		f.PutBool(contract.Active, w.active)
 	}
@@ -30,6 +37,26 @@ func (d *decoder) location(v *foreign.Value) {
 	d.out.Add(f, v.Raw)
 }
 
+// written is what the warden wrote under the key. What is no text is a fault, and
+// said nevertheless where it could be a call for help.
+func (d *decoder) written(v *foreign.Value, key string) (text, fault string) {
+	x := v.Get(key)
+	switch {
+	case x == nil:
+		return "", ""
+	case x.Twice():
+		fault = key + ": the key stands twice"
+	case x.Kind != foreign.Text:
+		fault = key + ": want a text, got " + x.Kind.String()
+	default:
+		return x.Text(), ""
+	}
+	if d.a.words.asks(fold(string(x.Raw))) {
+		return string(x.Raw), fault
+	}
+	return "", fault
+}
+
 // measuredAt takes the time of the fix, or of the message where the phone gives
 // no other.
 func measuredAt(f *foreign.Draft, v *foreign.Value) {
@@ -42,6 +69,7 @@ func measuredAt(f *foreign.Draft, v *foreign.Value) {
 
 func place(f *foreign.Draft, v *foreign.Value) {
 	f.TakePlace(v.Get("lat"), v.Get("lon"))
+	f.NoPlaceAtZero()
 	takeKnown(f, contract.AccM, v.Get("acc"), 1, "acc")
 }
 

@@ -32,16 +32,18 @@ const name = "owntracks"
 // Options configures an Adapter. Directory is required.
 type Options struct {
 	Directory ingest.Directory
-	// SOSWords begin a point of interest or a tag that is a call for help, in any
-	// case: "SOS", "sos 摔伤". Default DefaultSOSWords. A tag stays until the
-	// warden clears it, and so does its SOS.
+	// SOSWords in a point of interest or a tag make it a call for help, in any case
+	// and width: "SOS", "S.O.S", "我摔伤了，求救". A word of letters must stand alone,
+	// a single Chinese character begin the text. Default DefaultSOSWords. A tag stays
+	// until the warden clears it, and so does its SOS.
 	SOSWords []string
 	// CallOffWords are a point of interest or a tag, as a whole, that calls an SOS
-	// off. Default DefaultCallOffWords.
+	// off; spaces, punctuation and words like 没事了 count for nothing. Default
+	// DefaultCallOffWords.
 	CallOffWords []string
 	// Reports gives the category of a report by the words that begin a point of
-	// interest. What begins with none of them is a report of category other.
-	// Default DefaultReports.
+	// interest, after words like 发现. What begins with none of them, or says that it
+	// is over, is a report of category other. Default DefaultReports.
 	Reports map[string]string
 	Metrics prometheus.Registerer // may be nil
 }
@@ -49,10 +51,13 @@ type Options struct {
 // The words that are used where Options names none.
 var (
 	DefaultSOSWords     = []string{"SOS", "求救", "求助", "救命"}
-	DefaultCallOffWords = []string{"SOS OFF", "SOS 解除", "解除求救", "取消求救"}
-	DefaultReports      = map[string]string{
-		"fire": "fire", "火情": "fire", "着火": "fire", "起火": "fire", "山火": "fire", "明火": "fire",
-		"smoke": "smoke", "冒烟": "smoke", "烟": "smoke",
+	DefaultCallOffWords = []string{
+		"SOS OFF", "Cancel SOS", "SOS 解除", "SOS 已解除", "SOS 取消", "解除 SOS", "取消 SOS",
+		"解除求救", "取消求救", "求救解除", "求救已解除", "求救取消", "解除求助", "取消求助", "求助解除", "求助取消",
+	}
+	DefaultReports = map[string]string{
+		"fire": "fire", "火情": "fire", "着火": "fire", "起火": "fire", "山火": "fire", "明火": "fire", "大火": "fire", "火": "fire",
+		"smoke": "smoke", "冒烟": "smoke", "浓烟": "smoke", "烟雾": "smoke", "黑烟": "smoke", "白烟": "smoke", "烟": "smoke",
 		"farm": "farm", "烧荒": "farm", "烧秸秆": "farm",
 		"ritual": "ritual", "上坟": "ritual", "烧纸": "ritual", "祭祀": "ritual",
 		"hazard": "hazard", "隐患": "hazard",

@@ -88,6 +88,22 @@ func TestDecode(t *testing.T) {
 			"position " + at + " lat=39.5 lon=115.25\nrejected tr-jane: batt: the key stands twice (the rest was taken)\n",
 		},
 		{
+			"words that are no text", base, `{"_type":"location","tst":1773486000,"lat":39.5,"lon":115.25,"poi":7,"tag":["x"]}`,
+			"position " + at + " lat=39.5 lon=115.25\nrejected tr-jane: poi: want a text, got a number; tag: want a text, got an array (the rest was taken)\n",
+		},
+		{
+			"a call for help that is no text", base, `{"_type":"location","tst":1773486000,"lat":39.5,"lon":115.25,"poi":["SOS"]}`,
+			"sos " + at + " lat=39.5 lon=115.25 active=1 code=button text=\"[\\\"SOS\\\"]\"\nrejected tr-jane: poi: want a text, got an array (the rest was taken)\n",
+		},
+		{
+			"0 and 0 is no place", base, `{"_type":"location","tst":1773486000,"lat":0,"lon":0,"batt":50}`,
+			"rejected tr-jane: lat and lon: 0 and 0 is no place; lat and lon: a position needs both\n",
+		},
+		{
+			"and loses no call for help", base, `{"_type":"location","tst":1773486000,"lat":0,"lon":0,"poi":"SOS"}`,
+			"sos " + at + " active=1 code=button text=\"SOS\"\nrejected tr-jane: lat and lon: 0 and 0 is no place (the rest was taken)\n",
+		},
+		{
 			"no place", base, `{"_type":"location","tst":1773486000,"lat":39.5}`,
 			"rejected tr-jane: lat and lon: one without the other; lat and lon: a position needs both\n",
 		},
@@ -198,6 +214,50 @@ func TestDecode(t *testing.T) {
 				t.Errorf("got\n%swant\n%s", got, tt.want)
 			}
 		})
+	}
+}
+
+func TestWords(t *testing.T) {
+	const (
+		sos = "sos active"
+		off = "sos off"
+	)
+	for want, texts := range map[string][]string{
+		sos: {
+			"SOS", "sos!", "ＳＯＳ", "！SOS", "【求救】", "S.O.S", "S.O.S. 摔伤", "s o s", "s-o-s", "我摔伤了，求救", "快来救命啊", "🆘", "🆘️ 北沟",
+			"help SOS", "不要取消求救", "没法解除求救", "解除求救失败，求救", "\u200bSOS", "SOS off road car", "求救电话在哪",
+		},
+		off: {
+			"SOS OFF", "SOS解除", "SOS 解除。", "sos-off", "sos off.", "解除求救！", "解除SOS", "没事了，取消求救", "ＳＯＳ　ＯＦＦ", "S.O.S off",
+			"取消求救，谢谢", "误报，SOS已解除", "求救已解除",
+		},
+		"report fire":   {"着火", "发现火情", "看到山火，北坡", "疑似起火", "Fire!", "fire on the ridge", "fire, gate 3", "火", "有火", "火情未扑灭", "着火了，没有扑灭", "fire 北沟"},
+		"report smoke":  {"发现冒烟", "有烟", "烟", "烟，北沟", "有人看到浓烟", "Smoke near gate 3"},
+		"report farm":   {"有人烧荒", "有人在烧荒", "烧秸秆", "farm"},
+		"report ritual": {"有人上坟烧纸"},
+		"report other":  {"烟台山观景台", "火情解除", "起火点已扑灭", "明火禁止标牌", "Fire station", "farm gate 3", "没有烟", "有烟囱", "Sosnovka", "mysos", "so so", "火车站", "!!!", "fires"},
+		"position":      {"", "  "},
+	} {
+		for _, text := range texts {
+			quoted, err := json.Marshal(text)
+			if err != nil {
+				t.Fatal(err)
+			}
+			m := &ingest.Message{Topic: base, Payload: []byte(`{"_type":"location","tst":1773486000,"lat":39.5,"lon":115.25,"poi":` + string(quoted) + `}`), Received: noon}
+			entries, rejected := adapter(t, owntracks.Options{}).Decode(nil, nil, m)
+			if len(entries) != 1 || len(rejected) > 0 {
+				t.Errorf("%q: %s", text, ingesttest.Words(entries, rejected))
+				continue
+			}
+			r := &entries[0].Reading
+			got := strings.TrimSpace(r.Class.String() + " " + r.Code)
+			if x, ok := r.Values.Get(contract.Active); ok {
+				got = map[float64]string{0: off, 1: sos}[x]
+			}
+			if got != want {
+				t.Errorf("%q is %s, want %s", text, got, want)
+			}
+		}
 	}
 }
 
