@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"time"
 
 	"firewatch/alerts"
 	contract "firewatch/firmware-contracts"
@@ -101,7 +102,7 @@ func NewCard(b Broker, d alerts.Device, password string) (Card, error) {
 	}
 	var err error
 	if topic := d.Topic(); topic != "" {
-		c.QR, err = ownTracks(c, topic)
+		c.QR, err = ownTracks(c, topic, d.Expect)
 	} else {
 		c.QR, err = plain(c)
 	}
@@ -126,9 +127,23 @@ func plain(c Card) (string, error) {
 	return string(raw), nil
 }
 
+// Modes of reporting of OwnTracks.
+const (
+	significant = 1
+	move        = 2
+)
+
 // ownTracks is the URL that both apps take.
-// Source: https://owntracks.org/booklet/features/remoteconfig/ (URL config).
-func ownTracks(c Card, topic string) (string, error) {
+// By default they report a phone that has moved 500 m, at most every few minutes,
+// and one that lies still hardly ever; in the mode "move" they report in time.
+// Sources: https://owntracks.org/booklet/features/remoteconfig/ (URL config),
+// https://owntracks.org/booklet/tech/json/ (configuration) and
+// https://owntracks.org/booklet/features/location/ (modes).
+func ownTracks(c Card, topic string, expect time.Duration) (string, error) {
+	monitoring, interval := significant, 0 // s; 0: as the app has it
+	if expect > 0 {
+		monitoring, interval = move, int(max(expect, time.Second)/time.Second)
+	}
 	_, device, _ := strings.Cut(strings.TrimPrefix(topic, "owntracks/"), "/")
 	raw, err := json.Marshal(struct { //nolint:gosec // the card is there to tell the password
 		Type         string `json:"_type"`
@@ -145,7 +160,11 @@ func ownTracks(c Card, topic string) (string, error) {
 		PubQoS       int    `json:"pubQos"`
 		Sub          bool   `json:"sub"` // other people's places are none of its business
 		Cmd          bool   `json:"cmd"`
-	}{"configuration", 0, c.Broker.Host, c.Broker.Port, c.Broker.TLS, true, c.Username, c.Password, device, c.Username, topic, 1, false, false})
+		Monitoring   int    `json:"monitoring"`
+		// In the mode "move" iOS goes by the first, Android by the second.
+		Interval     int `json:"locatorInterval,omitempty"`
+		MoveInterval int `json:"moveModeLocatorInterval,omitempty"`
+	}{"configuration", 0, c.Broker.Host, c.Broker.Port, c.Broker.TLS, true, c.Username, c.Password, device, c.Username, topic, 1, false, false, monitoring, interval, interval})
 	if err != nil {
 		return "", fmt.Errorf("writing the QR code: %w", err)
 	}

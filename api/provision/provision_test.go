@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"firewatch/alerts"
 	"firewatch/api/provision"
@@ -87,7 +88,7 @@ func TestWhatTheCodeHolds(t *testing.T) {
 		t.Errorf("got %s\nwant %s", c.QR, want)
 	}
 	// The app unescapes the query and decodes standard base64.
-	if c, err = provision.NewCard(b, alerts.Device{ID: "p-1", Kind: contract.Tracker, Alias: "owntracks/护林员/手机"}, "s>?~crét"); err != nil {
+	if c, err = provision.NewCard(b, alerts.Device{ID: "p-1", Kind: contract.Tracker, Alias: "owntracks/护林员/手机", Expect: 90 * time.Second}, "s>?~crét"); err != nil {
 		t.Fatal(err)
 	}
 	u, err := url.Parse(c.QR)
@@ -103,12 +104,30 @@ func TestWhatTheCodeHolds(t *testing.T) {
 		t.Fatal(err)
 	}
 	for k, v := range map[string]any{
+		"monitoring": 2.0, "locatorInterval": 90.0, "moveModeLocatorInterval": 90.0,
 		"_type": "configuration", "mode": 0.0, "host": "broker.example", "port": 8883.0, "tls": true, "auth": true, "username": "p-1",
 		"password": "s>?~crét", "pubTopicBase": "owntracks/护林员/手机", "deviceId": "手机",
 	} {
 		if got[k] != v {
 			t.Errorf("%s is %v, want %v", k, got[k], v)
 		}
+	}
+}
+
+// TestAPhoneThatNeedNotReportSavesItsBattery: without an interval that is
+// expected of it, the app keeps its own.
+func TestAPhoneThatNeedNotReportSavesItsBattery(t *testing.T) {
+	c, err := provision.NewCard(provision.Broker{Host: "h", Port: 1883}, alerts.Device{ID: "p-1", Kind: contract.Tracker, Alias: "owntracks/a/b"}, "x")
+	if err != nil {
+		t.Fatal(err)
+	}
+	u, err := url.Parse(c.QR)
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw, err := base64.StdEncoding.DecodeString(u.Query().Get("inline"))
+	if err != nil || !strings.Contains(string(raw), `"monitoring":1`) || strings.Contains(string(raw), "nterval") {
+		t.Errorf("%s, %v", raw, err)
 	}
 }
 
