@@ -26,8 +26,14 @@ type question struct {
 	Acc      int    `json:"acc"`      // mosquitto: 1 read, 2 write, 3 both, 4 subscribe
 }
 
-// read takes JSON, or a form.
+// read takes JSON, or a form; of a GET the query is the form.
 func read(r *http.Request) (*question, error) {
+	if r.Method == http.MethodGet {
+		if len(r.URL.RawQuery) > maxBody {
+			return nil, fmt.Errorf("the question is larger than %d bytes", maxBody)
+		}
+		return parse("application/x-www-form-urlencoded", []byte(r.URL.RawQuery))
+	}
 	body, err := io.ReadAll(io.LimitReader(r.Body, maxBody+1))
 	if err != nil {
 		return nil, err

@@ -103,6 +103,9 @@ func New(o Options) (*Handler, error) {
 	} {
 		h.mux.HandleFunc(http.MethodPost+" "+path, answer)
 		h.mux.HandleFunc(http.MethodPut+" "+path, answer)
+		if strings.HasPrefix(path, "/mqtt/emqx/") {
+			h.mux.HandleFunc(http.MethodGet+" "+path, answer)
+		}
 	}
 	return h, nil
 }

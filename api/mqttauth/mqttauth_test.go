@@ -116,6 +116,37 @@ func TestEMQX(t *testing.T) {
 	}
 }
 
+// TestEMQXByGET asks as EMQX does with method = get: the body's fields are the
+// query.
+func TestEMQXByGET(t *testing.T) {
+	h := newHandler(t, options())
+	for _, row := range []struct {
+		path, query string
+		code        int
+		want        string
+	}{
+		{"/mqtt/emqx/auth", "clientid=c&username=tr-1&password=pw-tr-1&peerhost=10.0.0.1", 200, `{"result":"allow","is_superuser":false}`},
+		{"/mqtt/emqx/auth", "username=team%3AT1&password=pw-team%3AT1", 200, `{"result":"allow","is_superuser":false}`},
+		{"/mqtt/emqx/auth", "username=tr-1&password=x", 200, `{"result":"deny"}`},
+		{"/mqtt/emqx/auth", "", 200, `{"result":"deny"}`},
+		{"/mqtt/emqx/auth", "username=%", 200, `{"result":"deny"}`},
+		{"/mqtt/emqx/auth", "username=tr-1&password=pw-tr-1&x=" + strings.Repeat("x", 64<<10), 200, `{"result":"deny"}`},
+		{"/mqtt/emqx/acl", "username=tr-1&topic=fw%2Fv1%2Ftrackers%2Ftr-1%2Fsos&action=publish", 200, `{"result":"allow"}`},
+		{"/mqtt/emqx/acl", "username=tr-1&topic=%23&action=subscribe", 200, `{"result":"deny"}`},
+		{"/mqtt/goauth/user", "username=tr-1&password=pw-tr-1", http.StatusMethodNotAllowed, "Method Not Allowed\n"},
+	} {
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, row.path+"?"+row.query, nil)
+		r.Header.Set("Authorization", "Bearer "+token)
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, r)
+		if w.Code != row.code || w.Body.String() != row.want {
+			t.Errorf("%s?%s: %d %s, want %s", row.path, clipped(row.query), w.Code, w.Body, row.want)
+		}
+	}
+}
+
+func clipped(s string) string { return s[:min(len(s), 80)] }
+
 // goAuth asks as backends/http.go of mosquitto-go-auth does.
 type goAuth struct {
 	t            *testing.T
