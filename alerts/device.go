@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 	"unicode"
 	"unicode/utf8"
 
@@ -185,6 +186,19 @@ func (d *Device) checkSpeaker(had *Device) error {
 
 // ErrNotSensor is the fault of an alias that no sensor can have.
 var ErrNotSensor = errors.New("OwnTracks is an app that tells where a phone is; only a tracker has such an alias, not a sensor")
+
+// MaxCalibratedAhead is how far a calibration may lie ahead of the clock of who
+// registers it: clocks differ, but nobody has calibrated a sensor tomorrow.
+const MaxCalibratedAhead = time.Hour
+
+// CheckCalibratedAt reports a calibration that has not been yet, unless had, of
+// the same device, has it; had may be nil.
+func (d *Device) CheckCalibratedAt(had *Device, now time.Time) error {
+	if !d.CalibratedAt.After(now.Add(MaxCalibratedAhead)) || had != nil && had.CalibratedAt.Equal(d.CalibratedAt) {
+		return nil
+	}
+	return fmt.Errorf("calibrated at %s, which has not been yet", d.CalibratedAt.Format(time.RFC3339))
+}
 
 // A RowFault is what is wrong with one row of a table that people filled in.
 type RowFault struct {

@@ -48,7 +48,7 @@ func (plainTables) Write(format string, ds []alerts.Device) ([]byte, error) {
 	return []byte(b.String()), nil
 }
 
-func (plainTables) Read(_ string, raw []byte, have alerts.Roster) (ds []alerts.Device, wrong []alerts.RowFault) {
+func (plainTables) Read(_ string, raw []byte, have alerts.Roster) (ds []alerts.Device, sheet string, wrong []alerts.RowFault) {
 	for i, line := range strings.Split(strings.TrimSpace(string(raw)), "\n") {
 		fields := strings.Fields(line)
 		if len(fields) != 3 {
@@ -66,9 +66,9 @@ func (plainTables) Read(_ string, raw []byte, have alerts.Roster) (ds []alerts.D
 		ds = append(ds, d)
 	}
 	if wrong != nil {
-		return nil, wrong
+		return nil, "t", wrong
 	}
-	return ds, nil
+	return ds, "t", nil
 }
 
 func (e *env) stored(id contract.DeviceID) alerts.Device {
@@ -144,6 +144,7 @@ func TestFaultyDevicesAreRefused(t *testing.T) {
 		`{"id":"b","kind":"tracker","area":"130633101","lat":390,"lon":1}`:                                        "lat",
 		`{"id":"b","kind":"tracker","area":"130633101","lat":10,"lon":10}`:                                        "lat",
 		`{"id":"b","kind":"tracker","area":"130633101","lat":115,"lon":39}`:                                       "lat",
+		`{"id":"b","kind":"sensor","area":"130633101","calibrated_at":"2099-03-14T08:00:00+08:00"}`:               "calibrated_at",
 		`{"id":"b","kind":"sensor","area":"130633101","alias":"owntracks/b/b"}`:                                   "alias",
 		`{"id":"b","kind":"tracker","area":"130633101","expect_s":-1,"calibration":"good","calibrated_at":"now"}`: "calibrated_at calibration expect_s",
 		`{"id":"b","kind":"tracker","area":"130633101","name":"a\nb","model":"` + strings.Repeat("m", 50) + `"}`:  "model name",
@@ -233,7 +234,7 @@ func TestImportingDevices(t *testing.T) {
 		})
 	}
 	const table = "s-yixian sensor 130630100\nnew tracker 130633101\n"
-	want := v1.ImportReport{DryRun: true, Added: 1, Changed: 1, Unchanged: 3, Changes: []v1.ImportChange{
+	want := v1.ImportReport{DryRun: true, Sheet: "t", Added: 1, Changed: 1, Unchanged: 3, Changes: []v1.ImportChange{
 		{ID: "s-yixian", Change: "changed", Columns: []string{"area"}}, {ID: "new", Change: "added", Columns: []string{}},
 	}, Errors: []v1.ImportFault{}}
 	equal := func(got, want v1.ImportReport) {

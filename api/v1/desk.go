@@ -74,7 +74,7 @@ func (a *API) createDevice(c *gin.Context, s scope) error {
 	if req.Area == nil {
 		f.add("area", "必填")
 	}
-	req.apply(s.roster, &d, &f)
+	req.apply(s.roster, &d, a.Now(), &f)
 	if err := f.err(); err != nil {
 		return err
 	}
@@ -159,14 +159,14 @@ func (a *API) updateDevice(c *gin.Context, s scope) error {
 		f.add("kind", "不能更改；请以新编号登记")
 	}
 	tried := old
-	req.apply(s.roster, &tried, &f)
+	req.apply(s.roster, &tried, a.Now(), &f)
 	if err := f.err(); err != nil {
 		return err
 	}
 	var columns []string
 	d, err := desk.Devices.UpdateDevice(c.Request.Context(), old.ID, func(d *alerts.Device) error {
 		had := *d
-		req.apply(s.roster, d, &f)
+		req.apply(s.roster, d, a.Now(), &f)
 		columns = had.Differs(*d)
 		return f.err()
 	}, a.Now())
@@ -266,7 +266,8 @@ func (a *API) rotateCredential(c *gin.Context, s scope) error {
 }
 
 // apply writes what the request names into the device.
-func (r *DeviceRequest) apply(roster *roster, d *alerts.Device, f *faults) {
+func (r *DeviceRequest) apply(roster *roster, d *alerts.Device, now time.Time, f *faults) {
+	had := *d
 	for _, t := range []struct {
 		field string
 		from  *string
@@ -335,6 +336,9 @@ func (r *DeviceRequest) apply(roster *roster, d *alerts.Device, f *faults) {
 			f.add("calibrated_at", "%s", rfc3339)
 		} else {
 			d.CalibratedAt = at.UTC().Truncate(time.Millisecond)
+			if d.CheckCalibratedAt(&had, now) != nil {
+				f.add("calibrated_at", "不能晚于现在")
+			}
 		}
 	}
 	r.applyAlias(roster, d, f)

@@ -17,8 +17,9 @@ import (
 // DeviceTables reads and writes tables of devices, in the formats csv and xlsx.
 type DeviceTables interface {
 	// Read reads a table that changes the devices of the roster: each as it is to
-	// be, one without SecretHash keeps its own. Or all that is wrong with it.
-	Read(format string, raw []byte, have alerts.Roster) ([]alerts.Device, []alerts.RowFault)
+	// be, one without SecretHash keeps its own. Or all that is wrong with it. sheet is
+	// the one of a workbook that was read.
+	Read(format string, raw []byte, have alerts.Roster) (ds []alerts.Device, sheet string, wrong []alerts.RowFault)
 	// Write writes a table that Read reads, without any credential.
 	Write(format string, ds []alerts.Device) ([]byte, error)
 }
@@ -97,7 +98,7 @@ func (a *API) importDevices(c *gin.Context, s scope) error {
 	if err != nil {
 		return err
 	}
-	want, wrong := desk.Tables.Read(format, raw, alerts.Roster{Areas: s.roster.list, Devices: s.roster.devices})
+	want, sheet, wrong := desk.Tables.Read(format, raw, alerts.Roster{Areas: s.roster.list, Devices: s.roster.devices})
 	for _, d := range want {
 		if _, known := s.roster.device[d.ID]; !known && slices.Contains(alerts.ReservedIDs, d.ID) {
 			wrong = append(wrong, alerts.RowFault{Column: "id", Message: "编号不能是 " + string(d.ID)})
@@ -110,7 +111,7 @@ func (a *API) importDevices(c *gin.Context, s scope) error {
 	if len(wrong) == 0 {
 		p = alerts.PlanDevices(s.roster.devices, want, remove)
 	}
-	report := toReport(p, wrong, dry)
+	report := toReport(p, sheet, wrong, dry)
 	if dry || len(p.Add)+len(p.Save)+len(p.Remove) == 0 {
 		WriteJSON(c, http.StatusOK, report)
 		return nil
@@ -144,9 +145,9 @@ func placeOf(w alerts.RowFault) string {
 	return at
 }
 
-func toReport(p alerts.DevicePlan, wrong []alerts.RowFault, dry bool) ImportReport {
+func toReport(p alerts.DevicePlan, sheet string, wrong []alerts.RowFault, dry bool) ImportReport {
 	r := ImportReport{
-		DryRun: dry, Added: len(p.Add), Changed: len(p.Save), Removed: len(p.Remove), Unchanged: p.Unchanged, Changes: []ImportChange{},
+		DryRun: dry, Sheet: sheet, Added: len(p.Add), Changed: len(p.Save), Removed: len(p.Remove), Unchanged: p.Unchanged, Changes: []ImportChange{},
 		Errors: convert(wrong, func(w alerts.RowFault) ImportFault {
 			return ImportFault{Sheet: w.Sheet, Row: w.Row, Column: w.Column, Message: w.Message}
 		}),

@@ -45,6 +45,7 @@ type Card struct {
 // ImportReport answers POST /devices/import: what the table changes, or would.
 type ImportReport struct {
 	DryRun    bool           `json:"dry_run"`
+	Sheet     string         `json:"sheet"` // of the workbook that was read; of CSV empty
 	Added     int            `json:"added"`
 	Changed   int            `json:"changed"`
 	Removed   int            `json:"removed"`

@@ -24,7 +24,7 @@ import (
 // tables implements v1.DeviceTables.
 type tables struct{}
 
-func (tables) Read(format string, raw []byte, have alerts.Roster) ([]alerts.Device, []alerts.RowFault) {
+func (tables) Read(format string, raw []byte, have alerts.Roster) (ds []alerts.Device, sheet string, wrong []alerts.RowFault) {
 	return roster.ReadDevices(format, "devices", raw, have)
 }
 

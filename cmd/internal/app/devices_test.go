@@ -234,6 +234,9 @@ func TestDevicesComeByTable(t *testing.T) {
 		t.Error(out)
 	}
 	fw(exitOK, "roster", "import", book)
+	if out := fw(exitOK, "roster", "import", "--devices", book, "--dry-run"); !strings.Contains(out, "sheet 设备\n") {
+		t.Errorf("which sheet: %s", out)
+	}
 	write := func(text string) {
 		t.Helper()
 		if err := os.WriteFile(table, []byte(text), 0o600); err != nil {

@@ -127,7 +127,7 @@ func importDevices(ctx context.Context, out io.Writer, store *sqlstore.Store, fr
 	if isBook(from) {
 		format = roster.FormatXLSX
 	}
-	want, wrong := roster.ReadDevices(format, filepath.Base(from), raw, have)
+	want, sheet, wrong := roster.ReadDevices(format, filepath.Base(from), raw, have)
 	if len(wrong) > 0 {
 		var b strings.Builder
 		for _, w := range wrong {
@@ -142,6 +142,11 @@ func importDevices(ctx context.Context, out io.Writer, store *sqlstore.Store, fr
 			return fmt.Errorf("%s: nothing was changed: %w", from, err)
 		}
 		audit(ctx, store, "devices.import", "")
+	}
+	if sheet != "" {
+		if _, err := fmt.Fprintf(out, "工作表 sheet %s\n", sheet); err != nil {
+			return err
+		}
 	}
 	return sayPlan(out, p, dry)
 }

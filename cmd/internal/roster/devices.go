@@ -60,8 +60,9 @@ func indexDevices(ds []alerts.Device) map[contract.DeviceID]alerts.Device {
 //   - An empty secret keeps the one that was.
 //
 // All that is wrong is reported at once, and nothing is returned then. format is
-// FormatCSV or FormatXLSX; name stands in front of the faults.
-func ReadDevices(format, name string, raw []byte, have alerts.Roster) ([]alerts.Device, []alerts.RowFault) {
+// FormatCSV or FormatXLSX; name stands in front of the faults. sheet is the one of
+// the workbook that was read, empty where there is none.
+func ReadDevices(format, name string, raw []byte, have alerts.Roster) (ds []alerts.Device, sheet string, wrong []alerts.RowFault) {
 	var f faults
 	var t *table
 	switch format {
@@ -70,6 +71,9 @@ func ReadDevices(format, name string, raw []byte, have alerts.Roster) ([]alerts.
 			t = book.table(devicesSheet, changeColumns, true)
 			book.close()
 		}
+		if t != nil {
+			sheet = t.name
+		}
 	default:
 		t = parseCSV(name, raw, changeColumns, &f)
 	}
@@ -77,11 +81,11 @@ func ReadDevices(format, name string, raw []byte, have alerts.Roster) ([]alerts.
 	for _, a := range have.Areas {
 		areas[a.Code] = placed{area: a}
 	}
-	ds := readDevices(t, areas, indexDevices(have.Devices))
+	ds = readDevices(t, areas, indexDevices(have.Devices))
 	if len(f.list) > 0 {
-		return nil, f.rows()
+		return nil, sheet, f.rows()
 	}
-	return ds, nil
+	return ds, sheet, nil
 }
 
 // readDevices reads the rows over what is known; areas nil: what is wrong with
@@ -140,7 +144,7 @@ func readDevices(t *table, areas map[string]placed, have map[contract.DeviceID]a
 			ms := math.Round(1000 * r.number("expect_s", defaultExpect, 0, 30*24*3600, false))
 			x.Expect = time.Duration(ms) * time.Millisecond
 		}
-		r.calibration(&x)
+		r.calibration(&x, had)
 		r.alias(&x, had, aliases)
 		x.Lat, x.Lon = r.site(x.Area, areas, had)
 		devices = append(devices, x)
@@ -167,7 +171,7 @@ func (r row) kind(x *alerts.Device, known bool) {
 	}
 }
 
-func (r row) calibration(x *alerts.Device) {
+func (r row) calibration(x, had *alerts.Device) {
 	if r.has("calibration") {
 		switch s := strings.ToLower(r.text("calibration")); s {
 		case "", "unknown", "未知", "不详":
@@ -184,6 +188,9 @@ func (r row) calibration(x *alerts.Device) {
 	}
 	if r.has("calibrated_at") {
 		x.CalibratedAt = r.time("calibrated_at")
+		if err := x.CheckCalibratedAt(had, time.Now()); err != nil {
+			r.fail("calibrated_at", "%w", err)
+		}
 	}
 }
 

@@ -39,7 +39,7 @@ func office() alerts.Roster {
 
 func TestATableOfDevicesChangesWhatItNames(t *testing.T) {
 	have := office()
-	got, faults := roster.ReadDevices(roster.FormatCSV, "devices.csv", []byte(
+	got, _, faults := roster.ReadDevices(roster.FormatCSV, "devices.csv", []byte(
 		"设备编号,安装位置,校准状态,类型,区划代码\ns-1,,待校准,sensor,130624\ns-2,新站,,传感器,130624\n"), have)
 	if faults != nil {
 		t.Fatal(faults)
@@ -69,12 +69,12 @@ func TestFaultsOfDevicesNameRowAndColumn(t *testing.T) {
 		"t-1,sensor,130624,,,,,\n" + // 2
 		"x-1,,,1.3E+10,owntracks/li,good,yesterday," + strings.Repeat("m", 41) + "\n" + // 3
 		"x-2,sensor,130699,,CHIRPSTACK/24-e124136b323456,,1970-01-01,\n" + // 4
-		"x-2,sensor,130624,,,,,\n" + // 5
+		"x-2,sensor,130624,,,,2199-01-01,\n" + // 5
 		"a b,sensor,130624,,,,\n" // 6
-	_, faults := roster.ReadDevices(roster.FormatCSV, "", []byte(table), office())
+	_, _, faults := roster.ReadDevices(roster.FormatCSV, "", []byte(table), office())
 	want := []string{
 		"2 kind", "3 kind", "3 area", "3 phone", "3 alias", "3 calibration", "3 calibrated_at", "3 model",
-		"4 area", "4 alias", "4 calibrated_at", "5 id", "6 ",
+		"4 area", "4 alias", "4 calibrated_at", "5 id", "5 calibrated_at", "6 id",
 	}
 	for _, f := range faults {
 		place := fmt.Sprintf("%d %s", f.Row, f.Column)
@@ -90,6 +90,75 @@ func TestFaultsOfDevicesNameRowAndColumn(t *testing.T) {
 	}
 }
 
+// TestAHiddenSheetIsNotRead: what nobody sees is not what anybody imports.
+func TestAHiddenSheetIsNotRead(t *testing.T) {
+	hide := func(x *excelize.File, sheets ...string) {
+		for _, s := range sheets {
+			if err := x.SetSheetVisible(s, false); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	fill := func(x *excelize.File, sheet, id string) {
+		if _, err := x.NewSheet(sheet); err != nil {
+			t.Fatal(err)
+		}
+		for cell, v := range map[string]string{"A1": "id", "B1": "kind", "C1": "area", "A2": id, "B2": "sensor", "C2": "130624"} {
+			if err := x.SetCellValue(sheet, cell, v); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	for name, row := range map[string]struct {
+		change func(x *excelize.File)
+		want   string // sheet and id, or the fault
+	}{
+		"both names": {func(x *excelize.File) { fill(x, "devices", "old"); fill(x, "设备", "new"); hide(x, "devices") }, "设备 new"},
+		"one that is seen": {func(x *excelize.File) {
+			fill(x, "my list", "new")
+			x.SetActiveSheet(1) // the active one cannot be hidden
+			fill(x, "devices", "old")
+			hide(x, "Sheet1", "devices")
+		}, "my list new"},
+		"none that is seen": {
+			func(x *excelize.File) { fill(x, "设备", "old"); fill(x, "b", "b"); hide(x, "设备") },
+			"x.xlsx has no sheet devices（设备） that is shown; hidden sheets are not read: 设备",
+		},
+	} {
+		raw := workbook(t, func(_ func(string, any), x *excelize.File) { row.change(x) })
+		ds, sheet, faults := roster.ReadDevices(roster.FormatXLSX, "x.xlsx", raw, office())
+		got := sheet
+		for _, f := range faults {
+			got += f.Sheet + " " + f.Message
+		}
+		for _, d := range ds {
+			got += " " + string(d.ID)
+		}
+		if got != row.want {
+			t.Errorf("%s: %s, want %s", name, got, row.want)
+		}
+	}
+}
+
+func TestTablesAsPeopleSaveThem(t *testing.T) {
+	for name, table := range map[string]string{
+		"short rows": "id,kind,area,name,phone\ns-9,sensor,130624\ns-10,sensor,130624,北山\n",
+		"long rows":  "id,kind,area,name\ns-9,sensor,130624,,,\ns-10,sensor,130624,北山, \n",
+		"semicolons": "\ufeffid;kind;area;name\r\ns-9;sensor;130624\r\ns-10;sensor;130624;北山\r\n",
+		"tabs":       "\nid\tkind\tarea\tname\ns-9\tsensor\t130624\t\ns-10\tsensor\t130624\t北山\n",
+		"as it is":   "id,kind,area,name\ns-9,sensor,130624,\ns-10,sensor,130624,北山\n",
+	} {
+		ds, _, faults := roster.ReadDevices(roster.FormatCSV, "", []byte(table), office())
+		if faults != nil || len(ds) != 2 || ds[0].Name != "" || ds[1].Name != "北山" || ds[1].Area != "130624" {
+			t.Errorf("%s: %+v, %+v", name, ds, faults)
+		}
+	}
+	_, _, faults := roster.ReadDevices(roster.FormatCSV, "", []byte("id,kind,area\ns-9,sensor,130624,?\nx\n"), office())
+	if len(faults) < 2 || faults[0].Row != 2 || !strings.Contains(faults[0].Message, "has 4 fields, the header has 3") || faults[1].Row != 3 {
+		t.Errorf("%+v", faults)
+	}
+}
+
 // TestABadSiteOfTheRegistryComesBack: one device that was stored with a site
 // that cannot be must not keep its office from importing its own export.
 func TestABadSiteOfTheRegistryComesBack(t *testing.T) {
@@ -102,7 +171,7 @@ func TestABadSiteOfTheRegistryComesBack(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got, faults := roster.ReadDevices(format, "", raw, have)
+		got, _, faults := roster.ReadDevices(format, "", raw, have)
 		if faults != nil {
 			t.Fatalf("%s: %+v", format, faults)
 		}
@@ -110,23 +179,23 @@ func TestABadSiteOfTheRegistryComesBack(t *testing.T) {
 			t.Errorf("%s: %+v", format, p)
 		}
 		// Another office does not have them.
-		_, faults = roster.ReadDevices(format, "", raw, alerts.Roster{Areas: have.Areas})
+		_, _, faults = roster.ReadDevices(format, "", raw, alerts.Roster{Areas: have.Areas})
 		if len(faults) != 2 || faults[0].Column != "lat, lon" || faults[1].Column != "lat, lon" {
 			t.Errorf("%s: %+v", format, faults)
 		}
 	}
-	_, faults := roster.ReadDevices(roster.FormatCSV, "", []byte("id,lat,lon\ns-1,95,1001\n"), have)
+	_, _, faults := roster.ReadDevices(roster.FormatCSV, "", []byte("id,lat,lon\ns-1,95,1001\n"), have)
 	if len(faults) != 1 || !strings.Contains(faults[0].Message, "not in China") {
 		t.Errorf("another bad site: %+v", faults)
 	}
-	got, faults := roster.ReadDevices(roster.FormatCSV, "", []byte("id,lat,lon\ns-1,0,0\n"), have)
+	got, _, faults := roster.ReadDevices(roster.FormatCSV, "", []byte("id,lat,lon\ns-1,0,0\n"), have)
 	if faults != nil || got[0].Lat != 38.85 || got[0].Lon != 114.2 {
 		t.Errorf("no site of its own: %+v, %+v", got, faults)
 	}
 }
 
 func TestWhatNoRegistryTakes(t *testing.T) {
-	_, faults := roster.ReadDevices(roster.FormatCSV, "", []byte(
+	_, _, faults := roster.ReadDevices(roster.FormatCSV, "", []byte(
 		"id,kind,area,alias\ns-9,sensor,130624,owntracks/a/b\ns-1,sensor,130624,OwnTracks/a/c\nexport,tracker,130624,\n"), office())
 	if len(faults) != 3 || !errorsAt(faults, "2 alias", "3 alias", "4 id") {
 		t.Errorf("%+v", faults)
@@ -190,7 +259,7 @@ func TestWhatASpreadsheetMakesOfValues(t *testing.T) {
 	raw = rezip(t, raw, func(name string, b []byte) []byte {
 		return bytes.ReplaceAll(b, []byte(`<c r="I3">`), []byte(`<c r="I3" t="str">`))
 	})
-	got, faults := roster.ReadDevices(roster.FormatXLSX, "x.xlsx", raw, office())
+	got, _, faults := roster.ReadDevices(roster.FormatXLSX, "x.xlsx", raw, office())
 	if faults != nil {
 		t.Fatal(faults)
 	}
@@ -225,7 +294,7 @@ func TestWhatASpreadsheetHasSpoilt(t *testing.T) {
 			}
 			row.change(set, x)
 		})
-		got, faults := roster.ReadDevices(roster.FormatXLSX, "x.xlsx", raw, office())
+		got, _, faults := roster.ReadDevices(roster.FormatXLSX, "x.xlsx", raw, office())
 		if got != nil || !slices.ContainsFunc(faults, func(f alerts.RowFault) bool {
 			text := fmt.Sprintf("%s!%d: %s: %s", f.Sheet, f.Row, f.Column, f.Message)
 			if f.Row == 0 {
@@ -295,7 +364,7 @@ func TestFilesThatAreNoWorkbook(t *testing.T) {
 	for name, raw := range map[string][]byte{
 		"nothing": nil, "a text": []byte("id,kind,area\n"), "half": good[:len(good)/2], "an old one": []byte("\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1rest"), "a bomb": bomb,
 	} {
-		if got, faults := roster.ReadDevices(roster.FormatXLSX, "x.xlsx", raw, office()); got != nil || len(faults) != 1 || faults[0].Sheet != "x.xlsx" {
+		if got, _, faults := roster.ReadDevices(roster.FormatXLSX, "x.xlsx", raw, office()); got != nil || len(faults) != 1 || faults[0].Sheet != "x.xlsx" {
 			t.Errorf("%s: %v, %+v", name, got, faults)
 		}
 	}
@@ -324,7 +393,7 @@ func TestTablesComeBack(t *testing.T) {
 			if bytes.Contains(raw, []byte("sha256")) {
 				t.Fatal("a credential goes out")
 			}
-			got, faults := roster.ReadDevices(format, "d", raw, alerts.Roster{Areas: r.Areas})
+			got, _, faults := roster.ReadDevices(format, "d", raw, alerts.Roster{Areas: r.Areas})
 			if d := cmp.Diff(want, got, cmpopts.EquateEmpty()); d != "" || faults != nil {
 				t.Fatalf("%s: %v %s", format, faults, d)
 			}
@@ -364,7 +433,7 @@ func TestNoFieldRunsInASpreadsheet(t *testing.T) {
 				}
 			}
 		}
-		got, faults := roster.ReadDevices(roster.FormatCSV, "", raw, office())
+		got, _, faults := roster.ReadDevices(roster.FormatCSV, "", raw, office())
 		if faults != nil || got[0].Name != strings.TrimSpace(name) || got[0].Phone != "+86 139" {
 			t.Errorf("%q came back as %+v, %v", name, got, faults)
 		}
@@ -383,7 +452,7 @@ func FuzzReadDevices(f *testing.F) {
 		if book {
 			format = roster.FormatXLSX
 		}
-		ds, faults := roster.ReadDevices(format, "x", raw, office())
+		ds, _, faults := roster.ReadDevices(format, "x", raw, office())
 		if len(faults) > 0 && ds != nil {
 			t.Error("faults and devices")
 		}

@@ -114,7 +114,7 @@ func TestEverythingWrongIsSaidAtOnce(t *testing.T) {
 		",乙,township,130999,38.9,115.1,many,1\n" + // 3
 		"T3,,township,130633,38.9,,1.5,1.38E+10\n" + // 4
 		"T3,丙,township,130633,38.9,115.1,-1,1\n" + // 5
-		"T3,丁,township,130633\n" // 6
+		"T4,丁,township,130633,,,,,,?\n" // 6
 	devices := "id,kind,area,lat,lon,expect_s,disabled,secret\n" +
 		"s-1,car,1.30633E+08,116,39,60,maybe,short\n" + // 2
 		"\n" + // 3: blank lines are nothing
@@ -150,7 +150,7 @@ func TestEverythingWrongIsSaidAtOnce(t *testing.T) {
 		`teams.csv:4: phone: .*spreadsheet`,
 		`teams.csv:5: id: T3 stands already in teams.csv:4`,
 		`teams.csv:5: members: -1 is outside`,
-		`teams.csv:6: has 4 fields, the header has 8`,
+		`teams.csv:6: has 10 fields, the header has 8`,
 		`devices.csv:2: kind: "car"`,
 		`devices.csv:2: area: "1.30633E\+08".*spreadsheet`,
 		`devices.csv:2: area: is empty`,
@@ -315,7 +315,7 @@ func anyRoster(t *rapid.T) alerts.Roster {
 			alias = fmt.Sprintf("owntracks/%s/%d", id, i)
 		}
 		if rapid.Bool().Draw(t, "was calibrated") {
-			calibrated = time.UnixMilli(rapid.Int64Range(1_600_000_000_000, 1_900_000_000_000).Draw(t, "at")).UTC()
+			calibrated = time.UnixMilli(rapid.Int64Range(1_600_000_000_000, 1_700_000_000_000).Draw(t, "at")).UTC()
 		}
 		r.Devices = append(r.Devices, alerts.Device{
 			ID: contract.DeviceID(id), Kind: kind,

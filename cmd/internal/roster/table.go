@@ -82,7 +82,7 @@ func parseCSV(file string, raw []byte, columns []column, f *faults) *table {
 		return nil
 	}
 	in := csv.NewReader(bytes.NewReader(raw))
-	in.FieldsPerRecord = -1
+	in.FieldsPerRecord, in.Comma = -1, separator(raw)
 	head, err := in.Read()
 	if errors.Is(err, io.EOF) {
 		f.add(file, "is empty; want a header with %s", names(columns))
@@ -109,16 +109,29 @@ func parseCSV(file string, raw []byte, columns []column, f *faults) *table {
 		if blank(fields) {
 			continue
 		}
-		if len(fields) != len(head) {
+		if len(fields) > len(head) && !blank(fields[len(head):]) {
 			t.fail(line, "", "has %d fields, the header has %d", len(fields), len(head))
 			continue
 		}
-		cells := texts(fields)
+		cells := make([]cell, len(head)) // who edits by hand leaves off the last, empty ones
+		copy(cells, texts(fields[:min(len(fields), len(head))]))
 		for i := range cells {
 			cells[i].text = unguard(cells[i].text)
 		}
 		t.add(line, cells)
 	}
+}
+
+// separator is what stands between the fields: a spreadsheet takes a semicolon
+// where the system's settings say so, and “text, tab delimited” is CSV to people.
+func separator(raw []byte) rune {
+	head, _, _ := bytes.Cut(bytes.TrimLeft(raw, "\r\n"), []byte("\n"))
+	for _, r := range ",;\t" {
+		if bytes.ContainsRune(head, r) {
+			return r
+		}
+	}
+	return ','
 }
 
 func (t *table) add(line int, cells []cell) {

@@ -72,13 +72,18 @@ func (b *book) close() { _ = b.file.Close() } // nothing was written
 // table reads a sheet; nil when it cannot be read at all. only: a workbook of one
 // sheet needs no name for it.
 func (b *book) table(sheetNames []string, columns []column, only bool) *table {
-	sheets := b.file.GetSheetList()
+	sheets, hidden := b.sheets()
 	i := slices.IndexFunc(sheets, func(s string) bool { return slices.Contains(sheetNames, strings.ToLower(strings.TrimSpace(s))) })
 	if i < 0 && only && len(sheets) == 1 {
 		i = 0
 	}
 	if i < 0 {
-		b.f.add(b.name, "has no sheet %s", strings.Join(sheetNames, "（")+strings.Repeat("）", len(sheetNames)-1))
+		want := strings.Join(sheetNames, "（") + strings.Repeat("）", len(sheetNames)-1)
+		if len(hidden) > 0 {
+			b.f.add(b.name, "has no sheet %s that is shown; hidden sheets are not read: %s", want, strings.Join(hidden, ", "))
+			return nil
+		}
+		b.f.add(b.name, "has no sheet %s", want)
 		return nil
 	}
 	t := &table{name: sheets[i], changes: only, at: map[string]int{}, f: b.f}
@@ -126,6 +131,19 @@ func (b *book) table(sheetNames []string, columns []column, only bool) *table {
 		return nil
 	}
 	return t
+}
+
+// sheets are the names of those that people see, and of those that are hidden: what
+// nobody sees is not what anybody means to import.
+func (b *book) sheets() (shown, hidden []string) {
+	for _, s := range b.file.GetSheetList() {
+		if visible, err := b.file.GetSheetVisible(s); err == nil && !visible {
+			hidden = append(hidden, s)
+			continue
+		}
+		shown = append(shown, s)
+	}
+	return shown, hidden
 }
 
 // line adds a line unless it is empty.
