@@ -2,7 +2,6 @@ package app
 
 import (
 	"context"
-	"slices"
 	"sync"
 	"time"
 
@@ -14,7 +13,8 @@ import (
 type health struct {
 	mu     sync.Mutex
 	parts  []part
-	latest map[string]answer // by name
+	latest map[string]answer    // by name
+	asking map[string]time.Time // parts that owe an answer, and since when
 }
 
 // A note is said of a part that works: something a person should know.
@@ -59,30 +59,46 @@ func (h *health) run(ctx context.Context) error {
 	}
 }
 
+// askFor is how long a part may take to answer.
+const askFor = 2 * time.Second
+
+// refresh asks every part that does not still owe an answer, and takes what is
+// there after askFor at most. A part that hangs keeps nobody else's answer back.
 func (h *health) refresh(ctx context.Context) {
 	h.mu.Lock()
-	parts := slices.Clone(h.parts)
-	h.mu.Unlock()
-	answers := make([]answer, len(parts))
-	var wg sync.WaitGroup
-	for i, p := range parts {
-		wg.Go(func() {
-			ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
-			defer cancel()
-			answers[i] = answer{ok: true}
-			if err := p.ask(ctx); err != nil {
-				_, works := err.(note) //nolint:errorlint // a note that is wrapped in an error is an error
-				answers[i] = answer{works, err.Error()}
-			}
-		})
+	if h.latest == nil {
+		h.latest, h.asking = map[string]answer{}, map[string]time.Time{}
 	}
-	wg.Wait()
+	var wg sync.WaitGroup
+	for _, p := range h.parts {
+		if since, hangs := h.asking[p.name]; hangs {
+			h.latest[p.name] = answer{reason: "does not answer since " + since.UTC().Format(time.RFC3339)}
+			continue
+		}
+		h.asking[p.name] = time.Now()
+		wg.Go(func() { h.ask(ctx, p) })
+	}
+	h.mu.Unlock()
+	all := make(chan struct{})
+	go func() { wg.Wait(); close(all) }()
+	select {
+	case <-all:
+	case <-time.After(askFor):
+	}
+}
+
+func (h *health) ask(ctx context.Context, p part) {
+	ctx, cancel := context.WithTimeout(ctx, askFor)
+	defer cancel()
+	a := answer{ok: true}
+	if err := p.ask(ctx); err != nil {
+		_, works := err.(note) //nolint:errorlint // a note that is wrapped in an error is an error
+		a = answer{works, err.Error()}
+	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.latest = make(map[string]answer, len(parts))
-	for i, p := range parts {
-		h.latest[p.name] = answers[i]
-	}
+	delete(h.asking, p.name)
+	h.latest[p.name] = a
 }
 
 // checks implements api.Options.Health.

@@ -23,6 +23,8 @@ type stack struct {
 	ended chan error // the first part that ended by itself
 }
 
+var errNotInTime = errors.New("did not stop in time")
+
 type item struct {
 	name    string
 	release func(ctx context.Context) error
@@ -39,9 +41,18 @@ func (s *stack) Release(name string, f func(ctx context.Context) error) {
 	s.items = append(s.items, item{name, f})
 }
 
-// Close registers a Close method.
+// Close registers a Close method. One that hangs is left behind.
 func (s *stack) Close(name string, f func() error) {
-	s.Release(name, func(context.Context) error { return f() })
+	s.Release(name, func(ctx context.Context) error {
+		done := make(chan error, 1)
+		go func() { done <- f() }()
+		select {
+		case err := <-done:
+			return err
+		case <-ctx.Done():
+			return errNotInTime
+		}
+	})
 }
 
 // Go starts a part. It runs until its turn to stop comes.
@@ -70,7 +81,7 @@ func (s *stack) Go(name string, run func(ctx context.Context) error) {
 			}
 			return err
 		case <-stop.Done():
-			return errors.New("did not stop in time")
+			return errNotInTime
 		}
 	})
 }

@@ -41,6 +41,21 @@ func TestPartsStopInReverseOrder(t *testing.T) {
 	})
 }
 
+func TestAFileThatDoesNotCloseIsLeftBehind(t *testing.T) {
+	s := newStack(zap.NewNop(), 50*time.Millisecond)
+	hangs := make(chan struct{})
+	defer close(hangs)
+	closed := false
+	s.Close("other", func() error { closed = true; return nil })
+	s.Close("disk", func() error { <-hangs; return nil })
+	if err := s.Stop(); !errors.Is(err, errNotInTime) || !strings.Contains(err.Error(), "disk") {
+		t.Errorf("Stop: %v", err)
+	}
+	if !closed {
+		t.Error("what came after it was not closed")
+	}
+}
+
 func TestAPartThatEndsByItselfEndsTheProcessWithItsName(t *testing.T) {
 	for name, result := range map[string]error{"with a reason": errors.New("disk on fire"), "without": nil} {
 		t.Run(name, func(t *testing.T) {

@@ -218,7 +218,7 @@ func (c *Config) Check() error {
 	for _, keep := range []struct {
 		name     string
 		d, least time.Duration
-	}{{"influx-keep", c.InfluxKeep, time.Hour}, {"keep-ten-minutes", c.KeepTenMinutes, 2 * day}, {"keep-daily", c.KeepDaily, 2 * day}} {
+	}{{"influx-keep", c.InfluxKeep, 2 * day}, {"keep-ten-minutes", c.KeepTenMinutes, 2 * day}, {"keep-daily", c.KeepDaily, 2 * day}} {
 		if keep.d != 0 && keep.d < keep.least {
 			bad(keep.name, "%s; want at least %s, or 0 for ever", keep.d, keep.least)
 		}
