@@ -12,7 +12,7 @@ HTTP    ?= 127.0.0.1:8080
 MQTT    ?= 127.0.0.1:1883
 
 # Tests run the race detector, which needs a C compiler; the program does not.
-GOTEST  := CGO_ENABLED=1 go test -race -count=1 -timeout 10m
+GOTEST  := CGO_ENABLED=1 go test -race -count=1 -timeout 14m
 
 export GOFLAGS := -buildvcs=false
 

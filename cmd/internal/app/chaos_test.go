@@ -29,20 +29,20 @@ import (
 // What `make chaos` sets to make it longer.
 const (
 	chaosSeeds    = "CHAOS_SEEDS"    // count of seeds; default 20
-	chaosReadings = "CHAOS_READINGS" // of one seed; default 50,000, so a million in all
+	chaosReadings = "CHAOS_READINGS" // of one seed; default 25,000
 	chaosOutage   = "CHAOS_OUTAGE"   // how long InfluxDB stands still when it does; default up to 2 s
 )
 
 const chaosDevices = 50
 
-// A million readings come in while firewatch, influxd and mosquitto are killed,
+// Readings come in while firewatch, influxd and mosquitto are killed,
 // stopped and starved of disk at moments that the seed decides. Every reading
 // that was acknowledged to a device by the embedded broker is in InfluxDB exactly
 // once at the end; with mosquitto, every one but those that mosquitto itself lost
 // when it was killed, and these are counted by the gaps in seq.
 func TestChaosLosesNothingAcknowledged(t *testing.T) {
 	seeds := fromEnv(t, chaosSeeds, 20)
-	readings := fromEnv(t, chaosReadings, 50_000)
+	readings := fromEnv(t, chaosReadings, 25_000)
 	var outage time.Duration
 	if s := os.Getenv(chaosOutage); s != "" {
 		var err error
