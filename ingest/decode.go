@@ -2,6 +2,7 @@ package ingest
 
 import (
 	"errors"
+	"fmt"
 
 	contract "firewatch/firmware-contracts"
 	contractv1 "firewatch/firmware-contracts/v1"
@@ -62,7 +63,7 @@ func (d *ContractV1) Decode(dst []Entry, rejected []Rejection, m *Message) ([]En
 func describe(r *contract.Reading) []byte {
 	b, err := contractv1.AppendReadings(nil, contractv1.JSON, []contract.Reading{*r})
 	if err != nil {
-		return []byte(errors.Join(errors.New("this reading cannot be written as a document"), err).Error())
+		return []byte(fmt.Sprintf("this reading cannot be written as a document: %v: %+v", err, *r))
 	}
 	return b
 }

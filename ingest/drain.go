@@ -55,7 +55,12 @@ type DrainOptions struct {
 // do not get on and wait for another try. The journal lets go of what was
 // written only when everything before it is stored too.
 //
-// What the sink refuses for good goes to quarantine. What a limit of the sink's
+// A write that does not get on while others do gives up its place to them, and
+// its readings stay in the journal and are tried again. Those that fail alone, many
+// times in between of others that are stored, count as refused.
+//
+// What the sink refuses for good goes to quarantine; what quarantine does not
+// take stays in the journal, and Ready says so. What a limit of the sink's
 // operator keeps out stays in the journal and is tried again every LimitRetry,
 // while everything else goes on: a new device over the limit delays nobody. Ready
 // says so all the time. After LimitHold such readings go to quarantine too,
@@ -72,6 +77,7 @@ type Drain struct {
 	told      time.Time            // when a failure was last logged; zero when all works
 	advice    map[string]time.Time // what an operator must do, and when it was last needed
 	held      *held                // what limits keep out; nil: nothing
+	stuck     error                // why some readings are not written while others are; nil: none
 	heldKnown chan struct{}        // holds one when held began to be
 
 	written map[contract.DeviceID]uint64 // totals of quarantine counts at the sink
@@ -211,6 +217,9 @@ func (d *Drain) Ready() error {
 	defer d.mu.Unlock()
 	if d.state != nil {
 		return fmt.Errorf("drain: %w (%s behind)", d.state, lag.Round(time.Second))
+	}
+	if d.stuck != nil {
+		return fmt.Errorf("drain: %w", d.stuck)
 	}
 	if d.held != nil {
 		return fmt.Errorf("drain: %w", d.held)

@@ -17,8 +17,10 @@ type span struct {
 
 	// Of one that is not done.
 	from     Position
-	entries  []Entry
-	readings int // among the entries
+	entries  []Entry // nil of one that is parked
+	readings int     // among the entries
+	count    int     // of the entries
+	first    time.Time
 }
 
 // A pipeline is one Run of a Drain. Of the two contexts of its methods, the end
@@ -31,15 +33,19 @@ type pipeline struct {
 
 	retaining sync.Mutex // held while a position is noted, before mu
 
-	mu       sync.Mutex
-	spans    []*span            // in the journal's order
-	filling  time.Time          // received time of the first entry of the span that is being filled
-	slots    int                // spans that are being written
-	writing  int                // of them, those that are not waiting for another try
-	freed    chan struct{}      // holds one when another write may begin
-	wake     context.CancelFunc // ends a Read that waits for more entries; may be nil
-	gaveUp   error
-	reusable [][]Entry
+	mu      sync.Mutex
+	spans   []*span            // in the journal's order
+	filling time.Time          // received time of the first entry of the span that is being filled
+	slots   int                // spans that are being written
+	writing int                // of them, those that are not waiting for another try
+	freed   chan struct{}      // holds one when another write may begin
+	wake    context.CancelFunc // ends a Read that waits for more entries; may be nil
+	gaveUp  error
+	parked  []*stuck // in the order of the next tries
+
+	succeeded uint64 // stores
+	dry       bool   // nothing was stored since a span was parked
+	reusable  [][]Entry
 }
 
 func newPipeline(d *Drain) *pipeline {
@@ -50,6 +56,7 @@ func newPipeline(d *Drain) *pipeline {
 // write was given up; then it returns why.
 func (p *pipeline) run(ctx, hard context.Context) error {
 	defer p.wg.Wait()
+	p.wg.Go(func() { p.runStuck(ctx, hard) })
 	for {
 		s := &span{from: p.at, next: p.at, entries: p.take()}
 		if !p.fill(ctx, hard, s) {
@@ -197,6 +204,7 @@ func (p *pipeline) failed() bool {
 
 // start writes the span, which has a slot.
 func (p *pipeline) start(ctx, hard context.Context, s *span) {
+	s.count, s.first = len(s.entries), s.entries[0].Received()
 	p.mu.Lock()
 	p.spans = append(p.spans, s)
 	p.filling = time.Time{}
@@ -207,7 +215,11 @@ func (p *pipeline) start(ctx, hard context.Context, s *span) {
 		return
 	}
 	p.wg.Go(func() {
-		if err := p.write(ctx, hard, s); err != nil {
+		parked, err := p.write(ctx, hard, s)
+		if parked {
+			return
+		}
+		if err != nil {
 			p.mu.Lock()
 			defer p.mu.Unlock()
 			p.gaveUp = errors.Join(p.gaveUp, err)
@@ -219,25 +231,43 @@ func (p *pipeline) start(ctx, hard context.Context, s *span) {
 }
 
 // write stores the span's readings, however long it takes, or returns the last
-// error after ctx has ended.
-func (p *pipeline) write(ctx, hard context.Context, s *span) error {
-	for wait := p.d.o.RetryMin; ; {
+// error after ctx has ended. One that does not get on while others do, or does
+// not for long, is parked, and then has no slot any more.
+func (p *pipeline) write(ctx, hard context.Context, s *span) (parked bool, err error) {
+	p.mu.Lock()
+	wait, seen := p.d.o.RetryMin, p.succeeded
+	if p.dry { // the sink seems to be away, which one more write must not make worse
+		wait = p.d.o.RetryMax
+	}
+	p.mu.Unlock()
+	for tries, amid := 0, 0; ; {
 		err := p.d.store(hard, s)
 		if err == nil {
-			p.d.worked()
-			return nil
+			p.success()
+			return false, nil
 		}
 		p.d.metrics.failures.Inc()
 		if ctx.Err() != nil {
-			return err
+			return false, err
 		}
 		this := wait
 		wait = min(2*wait, p.d.o.RetryMax)
-		if throttled, ok := errors.AsType[*ThrottledError](err); ok {
+		throttled, isThrottled := errors.AsType[*ThrottledError](err)
+		if isThrottled {
 			this = max(p.d.o.RetryMin, min(throttled.After, longestThrottle))
 			wait = p.d.o.RetryMin
 		}
 		p.d.failed("writing readings", err, this)
+		if !isThrottled && !errors.Is(err, ErrUnauthorized) {
+			tries++
+			if n := p.stores(); n > seen {
+				seen = n
+				amid++
+			}
+			if (tries >= stuckAfter || amid >= stuckAmid) && p.park(s, err) {
+				return true, nil
+			}
+		}
 		p.stalled(-1)
 		pause(ctx, this)
 		p.stalled(+1)
@@ -316,8 +346,8 @@ func (p *pipeline) stored() (pos Position, ok bool) {
 func (p *pipeline) noteOldest() {
 	oldest := p.filling
 	for _, s := range p.spans {
-		if !s.done && len(s.entries) > 0 {
-			oldest = s.entries[0].Received()
+		if !s.done {
+			oldest = s.first
 			break
 		}
 	}

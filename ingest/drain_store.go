@@ -95,6 +95,7 @@ func (d *Drain) quarantine(ctx context.Context, entries []Entry, e *RejectedErro
 		rs = append(rs, Rejection{
 			Device: r.Device, Topic: contract.Uplink(r.Kind, r.Class, r.Device),
 			Reason: "storage refuses the reading: " + reason, Payload: describe(r), Received: r.Received,
+			Acknowledged: true,
 		})
 	}
 	fields := []zap.Field{zap.Int("readings", len(rs)), zap.Int("of", len(entries)), zap.String("reason", e.Reason)}
@@ -104,10 +105,14 @@ func (d *Drain) quarantine(ctx context.Context, entries []Entry, e *RejectedErro
 	}
 	d.log.Error("drain: storage refuses readings for good; they go to quarantine", fields...)
 	if err := d.o.Quarantine.Keep(ctx, rs); err != nil {
-		return fmt.Errorf("keeping %d refused readings: %w", len(rs), err)
+		return fmt.Errorf("%w: keeping %d readings: %w", errNotKept, len(rs), err)
 	}
 	return nil
 }
+
+// errNotKept is matched when the quarantine does not take what the sink refuses:
+// then it stays in the journal.
+var errNotKept = errors.New("storage refuses readings, and quarantine does not take them")
 
 // advise has Ready repeat what an operator must do, for a while.
 func (d *Drain) advise(text string) {

@@ -4,7 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -108,7 +111,10 @@ func startDrain(t *testing.T, o ingest.DrainOptions, prepare func(*drained)) *dr
 	t.Helper()
 	d := &drained{done: make(chan error, 1)}
 	prepare(d)
-	o.Journal, o.Sink, o.Quarantine, o.QuarantineLog = &d.journal, &d.sink, &d.quarantine, &d.sink
+	o.Journal, o.Sink, o.QuarantineLog = &d.journal, &d.sink, &d.sink
+	if o.Quarantine == nil {
+		o.Quarantine = &d.quarantine
+	}
 	if d.other != nil {
 		o.Sink = d.other
 	}
@@ -196,7 +202,7 @@ func TestRefusedReadingsGoToQuarantineAlone(t *testing.T) {
 		})
 		synctest.Wait()
 		kept := d.quarantine.Kept()
-		if len(kept) != 2 || kept[0].Device != "tr-1" || len(kept[0].Payload) < 20 || kept[0].Topic != positionTopic("tr-1") {
+		if len(kept) != 2 || kept[0].Device != "tr-1" || len(kept[0].Payload) < 20 || !kept[0].Acknowledged || kept[0].Topic != positionTopic("tr-1") {
 			t.Fatalf("kept %+v", kept)
 		}
 		if got := d.journal.Retained("influx"); got != 5 {
@@ -316,4 +322,47 @@ func TestDrainOptionsAreChecked(t *testing.T) {
 			t.Errorf("%+v was accepted", o)
 		}
 	}
+}
+
+// full is a quarantine with no room for what was acknowledged.
+type full struct {
+	ingesttest.MemoryQuarantine
+	room atomic.Bool
+}
+
+func (f *full) Keep(ctx context.Context, rs []ingest.Rejection) error {
+	if !f.room.Load() && slices.ContainsFunc(rs, func(r ingest.Rejection) bool { return r.Acknowledged }) {
+		return errors.New("the folder is full")
+	}
+	return f.MemoryQuarantine.Keep(ctx, rs)
+}
+
+func TestRefusedReadingsThatQuarantineDoesNotTakeStayInTheJournal(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := &full{}
+		p := &poisoned{poison: map[uint64]bool{1: true}, rejects: true}
+		d := startDrain(t, ingest.DrainOptions{Quarantine: q}, func(d *drained) {
+			d.other = p
+			d.add(t, readings(3)...)
+		})
+		advance(time.Hour)
+		for i := 3; i < 100; i++ {
+			d.add(t, reading(i))
+			advance(time.Minute)
+		}
+		if got := p.count(); got != 99 {
+			t.Errorf("%d readings stored, want 99", got)
+		}
+		if err := d.drain.Ready(); err == nil || !strings.Contains(err.Error(), "folder is full") {
+			t.Errorf("Ready: %v", err)
+		}
+		d.wantRetained(t, 0)
+		q.room.Store(true)
+		advance(time.Minute)
+		if kept := q.Kept(); len(kept) != 1 || !kept[0].Acknowledged {
+			t.Errorf("kept %+v", kept)
+		}
+		d.wantRetained(t, 100)
+		d.end(t)
+	})
 }

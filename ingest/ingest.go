@@ -159,13 +159,18 @@ type Rejection struct {
 	Reason   string // what is wrong, in words for a firmware engineer
 	Payload  []byte // the message, or the one reading of it; may be cut
 	Received time.Time
+	// Acknowledged says that the Payload is a whole document of the contract whose
+	// sender was told that it is safe, and whom nobody will ask again.
+	Acknowledged bool
 }
 
 // A Quarantine keeps rejections within fixed bounds of disk and memory. What
-// does not fit is still counted.
+// does not fit is still counted, except for what was acknowledged: that is kept
+// whole or not taken.
 type Quarantine interface {
 	// Keep returns after the rejections are on disk or, beyond the bounds,
-	// counted.
+	// counted. An error means that an Acknowledged one is not on disk, and none
+	// of rs counted.
 	Keep(ctx context.Context, rs []Rejection) error
 	// Counts reports the quarantine of every device that has one.
 	Counts() []QuarantineCount

@@ -2,6 +2,7 @@ package quarantine
 
 import (
 	"fmt"
+	"math"
 
 	"github.com/prometheus/client_golang/prometheus"
 )
@@ -10,6 +11,8 @@ type metrics struct {
 	total prometheus.Counter
 	kept  prometheus.Counter
 	lost  prometheus.Counter
+
+	refused prometheus.Counter
 }
 
 func newMetrics(q *Quarantine, r prometheus.Registerer) (metrics, error) {
@@ -20,12 +23,23 @@ func newMetrics(q *Quarantine, r prometheus.Registerer) (metrics, error) {
 		total: counter("firewatch_quarantine_rejections_total", "Rejections counted."),
 		kept:  counter("firewatch_quarantine_kept_total", "Rejections kept as evidence on disk."),
 		lost:  counter("firewatch_quarantine_lost_total", "Rejections within the budget that the disk did not take."),
+
+		refused: counter("firewatch_quarantine_refused_readings_total", "Acknowledged readings that storage refuses, kept on disk to be sent again."),
 	}
 	if r == nil {
 		return m, nil
 	}
 	for _, c := range []prometheus.Collector{
-		m.total, m.kept, m.lost,
+		m.total, m.kept, m.lost, m.refused,
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "firewatch_quarantine_refused_bytes", Help: "Bytes of acknowledged readings that storage refuses, on disk.",
+		}, func() float64 {
+			n, err := q.refused.bytes()
+			if err != nil {
+				return math.NaN()
+			}
+			return float64(n)
+		}),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "firewatch_quarantine_bytes", Help: "Bytes of kept rejections on disk.",
 		}, func() float64 {

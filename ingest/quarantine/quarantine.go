@@ -5,6 +5,27 @@
 // counts. Each device has a budget of kept rejections; beyond it a rejection is
 // only counted, which costs about as much as a look into a map. So 100,000
 // garbage messages of one device are 100,000 increments and a few lines.
+//
+// # Readings refused by storage
+//
+// A reading that its device was told is safe, and that storage does not take, is
+// neither budgeted nor cut: the folder "refused" holds all of them, up to
+// MaxRefused bytes; then Keep fails, and they stay in the journal. Each line of
+// its files refused-*.jsonl is one reading:
+//
+//	{"received":"2026-04-04T04:00:00Z","device":"se-1","topic":"fw/v1/sensors/se-1/readings",
+//	 "reason":"storage refuses the reading: …","payload":{"t":1775275200000,"seq":7,"temp_c":21.5}}
+//
+// payload is the document of the contract that the device could send on the
+// topic. When storage takes such readings again, an operator moves the files out
+// of the folder, which also makes room in a full one without a restart, and then
+// sends them once more; the same reading twice changes nothing:
+//
+//	jq -r '.topic, (.payload | tojson)' refused-*.jsonl |
+//	while IFS= read -r topic && IFS= read -r doc; do mosquitto_pub -q 1 -t "$topic" -m "$doc"; done
+//
+// A line with payload_text in the place of payload is a reading that is no
+// document; it is for reading only.
 package quarantine
 
 import (
@@ -13,6 +34,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"time"
@@ -43,6 +65,7 @@ const (
 type Options struct {
 	Dir        string        // created when absent; one process at a time
 	MaxBytes   int64         // of all files with rejections; default 64 MiB, at least 256 KiB
+	MaxRefused int64         // bytes of readings refused by storage; default 256 MiB, at least 64 KiB
 	MaxPayload int           // bytes of a payload that are kept; default 4 KiB
 	MaxDevices int           // counted by name, all further ones together; default 20,000
 	Burst      int           // rejections of one device kept at once; default 20
@@ -54,7 +77,8 @@ type Options struct {
 
 // Quarantine is an ingest.Quarantine in a folder. It is safe for concurrent
 // use. When the disk does not take a rejection it is counted all the same and
-// Ready says so: a full disk must not turn garbage into a standstill.
+// Ready says so: a full disk must not turn garbage into a standstill. It does for
+// what was acknowledged.
 type Quarantine struct {
 	o       Options
 	log     *zap.Logger
@@ -64,6 +88,7 @@ type Quarantine struct {
 	devices map[contract.DeviceID]*device
 	parts   []part // files on disk, oldest first
 	file    *os.File
+	refused refused
 	line    bytes.Buffer
 	saved   time.Time // counts
 	dirty   bool      // counts differ from those on disk
@@ -98,6 +123,12 @@ func Open(o Options) (*Quarantine, error) {
 	if o.MaxBytes < 256<<10 {
 		return nil, fmt.Errorf("quarantine: MaxBytes %d: want at least 256 KiB", o.MaxBytes)
 	}
+	if o.MaxRefused == 0 {
+		o.MaxRefused = 256 << 20
+	}
+	if o.MaxRefused < 64<<10 {
+		return nil, fmt.Errorf("quarantine: MaxRefused %d: want at least 64 KiB", o.MaxRefused)
+	}
 	if o.MaxPayload == 0 {
 		o.MaxPayload = 4 << 10
 	}
@@ -119,7 +150,10 @@ func Open(o Options) (*Quarantine, error) {
 	if err := os.MkdirAll(o.Dir, 0o750); err != nil {
 		return nil, fmt.Errorf("creating the quarantine's folder: %w", err)
 	}
-	q := &Quarantine{o: o, log: o.Log, devices: map[contract.DeviceID]*device{}}
+	q := &Quarantine{
+		o: o, log: o.Log, devices: map[contract.DeviceID]*device{},
+		refused: refused{dir: filepath.Join(o.Dir, "refused"), most: o.MaxRefused},
+	}
 	if err := q.load(); err != nil {
 		return nil, fmt.Errorf("reading the quarantine: %w", err)
 	}
@@ -139,13 +173,16 @@ func (q *Quarantine) Keep(_ context.Context, rs []ingest.Rejection) error {
 		return errors.New("keeping rejections: the quarantine is closed")
 	}
 	now := time.Now()
+	if err := q.keepRefused(rs, now); err != nil {
+		return err
+	}
 	kept := 0
 	var err error
 	for i := range rs {
 		r := &rs[i]
 		d := q.device(r, now)
 		other := d.count(r)
-		keep := err == nil && d.spend(now, &q.o)
+		keep := !r.Acknowledged && err == nil && d.spend(now, &q.o)
 		if keep || other { // the example is always one of the last reason
 			d.ex = bytes.Clone(r.Payload[:min(len(r.Payload), exampleBytes)])
 		}
@@ -261,7 +298,7 @@ func (d *device) export(id contract.DeviceID) ingest.QuarantineCount {
 func (q *Quarantine) Ready() error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return q.state
+	return errors.Join(q.refused.state, q.state)
 }
 
 // Close saves the counts.

@@ -376,7 +376,7 @@ func TestRefusingDiskCountsAndRecovers(t *testing.T) {
 
 func TestOptionsAndMetrics(t *testing.T) {
 	log := zap.NewNop()
-	for _, o := range []Options{{}, {Dir: "x"}, {Dir: "x", Log: log, MaxBytes: 1}, {Dir: "x", Log: log, MaxPayload: 2 << 20}} {
+	for _, o := range []Options{{}, {Dir: "x"}, {Dir: "x", Log: log, MaxBytes: 1}, {Dir: "x", Log: log, MaxPayload: 2 << 20}, {Dir: "x", Log: log, MaxRefused: 1}} {
 		if _, err := Open(o); err == nil {
 			t.Errorf("%+v was accepted", o)
 		}
@@ -384,7 +384,7 @@ func TestOptionsAndMetrics(t *testing.T) {
 	reg := prometheus.NewRegistry()
 	q := open(t, Options{Dir: t.TempDir(), Metrics: reg})
 	keep(t, q, garbage("tr-1", 1))
-	if got, err := reg.Gather(); err != nil || len(got) != 5 {
+	if got, err := reg.Gather(); err != nil || len(got) != 7 {
 		t.Errorf("%d metrics, %v", len(got), err)
 	}
 }
