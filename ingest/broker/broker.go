@@ -171,6 +171,8 @@ func newServer(o *Options) *mqtt.Server {
 	// mochi makes a queue of this size for every client, of 8 bytes a place. Only
 	// our own roles hear through it, mostly $SYS.
 	capabilities.MaximumClientWritesPending = 64
+	// mochi asks whether a client may publish before it knows what an alias means.
+	capabilities.TopicAliasMaximum = 0
 	capabilities.MaximumSessionExpiryInterval = 24 * 3600
 	// Retained state stays until it is replaced or, by MQTT 5, expires.
 	capabilities.MaximumMessageExpiryInterval = 0

@@ -44,13 +44,15 @@ type conn struct {
 	closing sync.Once
 	client  atomic.Pointer[mqtt.Client] // once it has logged in
 	ending  atomic.Bool                 // nothing more is taken
+	mute    atomic.Bool                 // not even its last will
 
 	// Of the goroutine that reads, from the login on.
 	principal *ingest.Principal // nil: not logged in
 	user      *user
 	limits    *Limits // nil: none
 	topics    map[string]topic
-	heard     int  // bytes that were not SOS meanwhile
+	few       int  // messages taken while the username is kept out
+	heard     int  // bytes passed over meanwhile
 	turn      bool // this connection has the user's turn
 	counted   bool // among those connected
 	denied    bool // it was told once
@@ -62,9 +64,7 @@ type conn struct {
 	present bool          // the session went on
 	expiry  time.Duration // granted
 	asked   time.Duration // for the session, by the client
-	onlySOS atomic.Bool   // the username is kept out
-
-	acks ingest.AckQueue // of packets that came through mochi
+	little  atomic.Bool   // the username was kept out at the login: little is heard
 
 	mu      sync.Mutex
 	held    []held // in order
@@ -111,11 +111,12 @@ func (c *conn) Close() error {
 
 // end ends the connection for a reason that a client of MQTT 5 is told.
 func (c *conn) end(why packets.Code) {
-	c.ending.Store(true)
+	again := c.ending.Swap(true)
 	cl := c.client.Load()
 	switch {
 	case cl == nil:
 		_ = c.Close()
+	case again:
 	case cl.Properties.ProtocolVersion == 5:
 		go func() {
 			defer time.AfterFunc(farewell, func() { _ = c.Close() }).Stop()
@@ -169,25 +170,7 @@ func (c *conn) publish(p wire.Publish) (bool, error) {
 		id := p.ID
 		m.Ack = func() { c.Ack(id) }
 	}
-	size := len(p.Topic) + len(p.Payload)
-	if c.limits == nil {
-		return true, c.put(m)
-	}
-	if !t.sos && c.behind(m, size) {
-		return true, c.Err()
-	}
-	v, _ := c.judge(size, t.sos, m.Received)
-	switch v {
-	case pass:
-		return true, c.put(m)
-	case slow:
-		c.hold(m, size)
-		return true, c.Err()
-	case refuse:
-		return true, c.unheard(size)
-	case cutOff, hear:
-	}
-	return true, errCut
+	return true, c.uplink(m, t.sos)
 }
 
 // put hands the message over. It blocks while the intake is full, and with it

@@ -32,8 +32,11 @@ func (l Limits) or(d Limits) Limits {
 	return l
 }
 
-// Flood says how much a username may send. Beyond it the connection is read
-// more slowly; one that goes on pushing is ended and kept out for a while. Zero
+// Flood says how much a username may send. Beyond it its messages are taken more
+// slowly. A device that waits for acknowledgements is held by that for as long as
+// it takes; one that pushes more than is read ahead of its turn (1,000 messages
+// or 2 MiB a connection), logs in again and again, or sends many packets that are
+// no publications, is ended and kept out for a while. Zero
 // fields have defaults that an honest device never meets: a week of fixes a
 // minute apart, one message each, goes out at full speed, and so do 500 batches
 // of 500 readings. Our own roles have no limit.
@@ -44,7 +47,8 @@ type Flood struct {
 	// all others. Beyond it they count as the others. Default 2 messages/s, 300
 	// at once; 64 KiB/s, 4 MiB at once.
 	SOS Limits
-	// CutAfter is how long a username may push at its limit before it is cut off.
+	// CutAfter is how long a username may push beyond what slowing holds before it
+	// is cut off.
 	// Default 60 s.
 	CutAfter time.Duration
 	// KeepOut is how long it is then refused; it doubles with each further cut up
@@ -52,8 +56,9 @@ type Flood struct {
 	// minutes.
 	KeepOut, KeepOutMax time.Duration
 	// Hear is how often a connection of a username that is kept out is let in
-	// nevertheless, to be heard for SOS only: a person may be behind the flood.
-	// What else it says is not acknowledged. Default 10 s.
+	// nevertheless, for 5 s: a fire or a person may be behind the flood. Its first
+	// 10 messages and its SOS are taken; what else it says is not acknowledged.
+	// Default 10 s.
 	Hear time.Duration
 }
 
@@ -78,7 +83,8 @@ func (f Flood) withDefaults() Flood {
 }
 
 const (
-	loginCost  = 5              // messages: a device that connects in a loop floods too
+	loginCost  = 5              // packets: a device that connects in a loop floods too
+	loseCost   = 50             // packets: and so does one that pushes, leaves and comes again
 	forgetCuts = 24 * time.Hour // after which a cut is the first again
 )
 
@@ -131,18 +137,19 @@ const (
 	slow           // wait as long as told, then ask again
 	cutOff         // end all its connections
 	refuse         // it is kept out
-	hear           // it is kept out, but this one may say SOS
+	hear           // it is kept out, but this one may say a little
 )
 
 // meter watches one username. Its methods are pure but for its own fields;
 // change reports a new state to be told.
 type meter struct {
 	mu      sync.Mutex
-	all     bucket
+	all     bucket // messages
 	sos     bucket
+	talk    bucket // logins, and packets that are no messages
 	state   ingest.FloodState
-	pressed time.Time // since when it pushes at the limit; zero: it does not
-	last    time.Time // it was last made to wait
+	pressed time.Time // since when it pushes more than slowing holds; zero: it does not
+	last    time.Time // it last did
 	cuts    int
 	cutAt   time.Time
 	until   time.Time // kept out
@@ -152,20 +159,51 @@ type meter struct {
 	told    ingest.FloodState // guarded by telling
 }
 
-// message judges one message of the size.
+// message judges one message of the size. It is slowed for as long as it takes:
+// what is not acknowledged holds a device that waits. See overflow for others.
 func (m *meter) message(f *Flood, l *Limits, size int, sos bool, now time.Time) (v verdict, wait time.Duration, change bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.state == ingest.FloodCut {
-		if sos && m.sos.take(&f.SOS, 1, size, now) == 0 {
-			return pass, 0, false
-		}
-		return refuse, 0, false
-	}
 	if sos && m.sos.take(&f.SOS, 1, size, now) == 0 {
 		return pass, 0, false
 	}
-	return m.press(f, m.all.take(l, 1, size, now), now)
+	if m.state == ingest.FloodCut {
+		return refuse, 0, false
+	}
+	if wait = m.all.take(l, 1, size, now); wait == 0 {
+		return pass, 0, false
+	}
+	return slow, wait, m.slowed()
+}
+
+// release judges the packet that completes a message of QoS 2.
+func (m *meter) release(f *Flood, l *Limits, size int, now time.Time) (v verdict, wait time.Duration, change bool) {
+	return m.message(f, l, size, false, now)
+}
+
+// packet judges one packet of the size that is no message.
+func (m *meter) packet(f *Flood, l *Limits, size int, now time.Time) (v verdict, wait time.Duration, change bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.state == ingest.FloodCut {
+		return refuse, 0, false
+	}
+	wait = m.talk.take(l, 1, size, now)
+	if wait == 0 {
+		return pass, 0, false
+	}
+	return m.press(f, now, now, 2*wait, wait)
+}
+
+// overflow judges a connection that has pushed more than is read ahead of its
+// turn, from then until now.
+func (m *meter) overflow(f *Flood, from, now time.Time) (v verdict, out time.Duration, change bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.state == ingest.FloodCut {
+		return refuse, 0, false
+	}
+	return m.press(f, from, now, 0, 0)
 }
 
 // login judges one login.
@@ -182,27 +220,37 @@ func (m *meter) login(f *Flood, l *Limits, now time.Time) (v verdict, change boo
 		}
 		change = m.calm(l, now)
 	}
-	v, _, more := m.press(f, m.all.take(l, min(loginCost, l.Burst), 0, now), now)
+	cost := loginCost
+	if m.state == ingest.FloodSlowed {
+		cost = loseCost
+	}
+	wait := m.talk.take(l, min(cost, l.Burst), 0, now)
+	if wait == 0 {
+		return pass, change
+	}
+	v, _, more := m.press(f, now, now, 2*wait, wait)
 	if v == slow {
 		v = refuse
 	}
 	return v, change || more
 }
 
-// press counts how long it has pushed at the limit.
-func (m *meter) press(f *Flood, wait time.Duration, now time.Time) (v verdict, _ time.Duration, change bool) {
-	if wait == 0 {
-		return pass, 0, false
-	}
-	// A pause without a wait begins the count anew.
-	if m.pressed.IsZero() || now.Sub(m.last) > max(f.CutAfter/2, 2*wait) {
-		m.pressed = now
+// slowed notes that it is at its limit, and reports whether that is new.
+func (m *meter) slowed() bool {
+	was := m.state
+	m.state = ingest.FloodSlowed
+	return was != ingest.FloodSlowed
+}
+
+// press counts how long it has pushed. A pause of half the time, or of what it
+// may have been told to wait, begins the count anew.
+func (m *meter) press(f *Flood, from, now time.Time, pause, wait time.Duration) (v verdict, _ time.Duration, change bool) {
+	if m.pressed.IsZero() || from.Sub(m.last) > max(f.CutAfter/2, pause) {
+		m.pressed = from
 	}
 	m.last = now
 	if now.Sub(m.pressed) < f.CutAfter {
-		change = m.state != ingest.FloodSlowed
-		m.state = ingest.FloodSlowed
-		return slow, wait, change
+		return slow, wait, m.slowed()
 	}
 	if now.Sub(m.cutAt) > forgetCuts {
 		m.cuts = 0
@@ -219,13 +267,14 @@ func (m *meter) press(f *Flood, wait time.Duration, now time.Time) (v verdict, _
 // calm ends what is over, and reports whether that is a change.
 func (m *meter) calm(l *Limits, now time.Time) bool {
 	m.all.refill(l, now)
+	m.talk.refill(l, now)
 	switch m.state {
 	case ingest.FloodCut:
 		if now.Before(m.until) {
 			return false
 		}
 	case ingest.FloodSlowed:
-		if !m.all.rested(l) {
+		if !m.all.rested(l) || !m.talk.rested(l) {
 			return false
 		}
 	case ingest.FloodNone:
@@ -242,7 +291,7 @@ func (m *meter) settle(f *Flood, l *Limits, now time.Time) (change, idle bool) {
 	defer m.mu.Unlock()
 	change = m.calm(l, now)
 	m.sos.refill(&f.SOS, now)
-	idle = m.state == ingest.FloodNone && m.all.full() && m.sos.full() && now.Sub(m.cutAt) > forgetCuts
+	idle = m.state == ingest.FloodNone && m.all.full() && m.sos.full() && m.talk.full() && now.Sub(m.cutAt) > forgetCuts
 	return change, idle
 }
 

@@ -22,9 +22,10 @@ func newMetered() *metered {
 	return &metered{f: Flood{}.withDefaults(), now: time.Unix(1_800_000_000, 0)}
 }
 
-// push sends one message of 100 bytes after another for so long, waiting as
-// told, and returns how many passed and how it ended.
+// push sends one message of 100 bytes after another for so long, without ever
+// waiting for an acknowledgement, and returns how many passed and how it ended.
 func (m *metered) push(d time.Duration) (passed int, last verdict) {
+	ahead := 0 // what a connection has read ahead
 	for end := m.now.Add(d); m.now.Before(end); {
 		v, wait, _ := m.m.message(&m.f, &m.f.Device, 100, false, m.now)
 		switch v {
@@ -32,13 +33,61 @@ func (m *metered) push(d time.Duration) (passed int, last verdict) {
 			passed++
 			m.now = m.now.Add(100 * time.Microsecond)
 		case slow:
+			from := m.now
 			m.now = m.now.Add(wait)
+			if ahead = min(ahead+10, heldMessages); ahead == heldMessages {
+				v, _, _ = m.m.overflow(&m.f, from, m.now)
+			}
 		case cutOff, refuse, hear:
+		}
+		if v == cutOff || v == refuse {
 			return passed, v
 		}
 		last = v
 	}
 	return passed, last
+}
+
+// TestABacklogThatWaitsIsNeverCut has a device that was away for six days, sends
+// what it kept as fast as it is acknowledged, pings, and now and then loses its
+// connection.
+func TestABacklogThatWaitsIsNeverCut(t *testing.T) {
+	for _, every := range []time.Duration{time.Minute, 30 * time.Second, 10 * time.Second} {
+		t.Run(every.String(), func(t *testing.T) {
+			m := newMetered()
+			begin, pinged, came := m.now, m.now, m.now.Add(-time.Hour)
+			for left := int(6 * 24 * time.Hour / every); left > 0; {
+				if m.now.Sub(came) > 20*time.Second {
+					if v, _ := m.m.login(&m.f, &m.f.Device, m.now); v != pass {
+						t.Fatalf("login %s later: %v", m.now.Sub(begin), v)
+					}
+					came = m.now
+				}
+				if m.now.Sub(pinged) > 15*time.Second {
+					if v, _, _ := m.m.packet(&m.f, &m.f.Device, 2, m.now); v != pass {
+						t.Fatalf("ping %s later: %v", m.now.Sub(begin), v)
+					}
+					pinged = m.now
+				}
+				v, wait, _ := m.m.message(&m.f, &m.f.Device, 200, false, m.now)
+				switch v {
+				case pass:
+					left--
+					m.now = m.now.Add(2 * time.Millisecond)
+				case slow:
+					m.now = m.now.Add(wait)
+				case cutOff, refuse, hear:
+					t.Fatalf("%d left after %s: %v", left, m.now.Sub(begin), v)
+				}
+			}
+			if m.m.cuts > 0 {
+				t.Errorf("cut off %d times", m.m.cuts)
+			}
+			if took := m.now.Sub(begin); took > time.Hour {
+				t.Errorf("it took %s", took)
+			}
+		})
+	}
 }
 
 func TestHonestBacklogsPassUntouched(t *testing.T) {
@@ -69,7 +118,7 @@ func TestAFlooderIsSlowedThenCutThenBack(t *testing.T) {
 	if last != cutOff {
 		t.Fatalf("it ended with %v", last)
 	}
-	if want := m.f.Device.Burst + int(m.f.CutAfter.Seconds()*m.f.Device.Rate); passed < m.f.Device.Burst || passed > want+2*m.f.Device.Burst/10 {
+	if want := m.f.Device.Burst + heldMessages/10 + int(m.f.CutAfter.Seconds()*m.f.Device.Rate); passed < m.f.Device.Burst || passed > want+2*m.f.Device.Burst/10 {
 		t.Errorf("%d messages passed, want about %d", passed, want)
 	}
 	if took := m.now.Sub(begin); took < m.f.CutAfter || took > 2*m.f.CutAfter {

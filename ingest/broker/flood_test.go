@@ -127,20 +127,20 @@ func TestAFloodIsSlowedCutAndForgiven(t *testing.T) {
 	if _, err := tryDial(addr, "tr-1", "flooder"); err == nil {
 		t.Error("it is let in after it was cut off")
 	}
-	// It is heard for SOS only.
+	// A little is heard.
 	var back rawClient
 	ingesttest.Eventually(t, "a connection to be heard", func() bool {
 		back, err = tryDial(addr, "tr-1", "flooder")
 		return err == nil
 	})
 	before := n.positions.Load()
-	for range 10 {
+	for range 30 {
 		_, _ = back.Write(packet)
 	}
 	_, _ = back.Write(appendPublish(nil, "fw/v1/trackers/tr-1/sos", 11, []byte("{}")))
 	back.acked(t, 11)
-	if p := n.positions.Load(); p != before {
-		t.Errorf("%d positions of a device that is kept out were taken", p-before)
+	if p := n.positions.Load() - before; p != 10 {
+		t.Errorf("%d positions of a device that is kept out were taken", p)
 	}
 	_ = back.Close()
 	log.next(t, ingest.FloodNone)
@@ -191,4 +191,102 @@ func TestAFloodOfWhatIsNoPublicationCountsToo(t *testing.T) {
 	log.next(t, ingest.FloodSlowed)
 	log.next(t, ingest.FloodCut)
 	_, _ = io.Copy(io.Discard, c)
+}
+
+// TestAWindowIsNoFlood has devices of each way through the broker, that send more
+// than slowing lets pass in the time after which a flood is cut off, and wait for
+// acknowledgements.
+func TestAWindowIsNoFlood(t *testing.T) {
+	for _, tt := range []struct {
+		name    string
+		publish func(id uint16) []byte
+	}{
+		{"QoS 1", func(id uint16) []byte { return appendPublish5(nil, "fw/v1/trackers/tr-1/positions", id, nil) }},
+		{"QoS 1 with properties", func(id uint16) []byte {
+			return appendPublish5(nil, "fw/v1/trackers/tr-1/positions", id, []byte{1, 1})
+		}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			log := make(floodLog, 100)
+			addr, got := startWith(t, broker.Options{Floods: log, Flood: &broker.Flood{
+				Device: broker.Limits{Rate: 100, Burst: 50}, CutAfter: time.Second,
+			}})
+			n := count(got)
+			c := dial5(t, addr, "tr-1", "")
+			const all, window = 450, 200
+			for id := uint16(1); id <= window; id++ {
+				_, _ = c.Write(tt.publish(id))
+			}
+			for id := uint16(1); id <= all; id++ {
+				if ack := c.packet(t); ack[0] != 0x40 || binary.BigEndian.Uint16(ack[2:]) != id {
+					t.Fatalf("% x, want the PUBACK of %d", ack, id)
+				}
+				if id+window <= all {
+					_, _ = c.Write(tt.publish(id + window))
+				}
+			}
+			if n.positions.Load() != all {
+				t.Errorf("%d taken", n.positions.Load())
+			}
+			log.next(t, ingest.FloodSlowed)
+			if len(log) > 0 {
+				t.Errorf("told %v", <-log)
+			}
+		})
+	}
+}
+
+// cut floods until the device is cut off.
+func cut(t *testing.T, addr string, log floodLog) {
+	t.Helper()
+	c := dialRaw(t, addr, "flooder")
+	go func() {
+		packet := appendPublish(nil, "fw/v1/trackers/tr-1/positions", 7, []byte("{}"))
+		for {
+			if _, err := c.Write(packet); err != nil {
+				return
+			}
+		}
+	}()
+	log.next(t, ingest.FloodSlowed)
+	log.next(t, ingest.FloodCut)
+}
+
+// TestAConnectionThatIsHeardEnds has one that outlives the cut.
+func TestAConnectionThatIsHeardEnds(t *testing.T) {
+	log := make(floodLog, 100)
+	addr, got := startWith(t, broker.Options{Floods: log, Flood: &broker.Flood{
+		Device: broker.Limits{Rate: 20, Burst: 100}, CutAfter: time.Second, KeepOut: 2 * time.Second, Hear: time.Second,
+	}})
+	count(got)
+	cut(t, addr, log)
+	var back rawClient
+	ingesttest.Eventually(t, "a connection to be heard", func() bool {
+		var err error
+		back, err = tryDial(addr, "tr-1", "flooder")
+		return err == nil
+	})
+	log.next(t, ingest.FloodNone)
+	_ = back.SetReadDeadline(time.Now().Add(30 * time.Second))
+	if _, err := io.Copy(io.Discard, back); err != nil {
+		t.Errorf("it is not ended: %v", err)
+	}
+}
+
+// TestTheWillOfOneThatIsEndedIsVoid has a device that is cut off.
+func TestTheWillOfOneThatIsEndedIsVoid(t *testing.T) {
+	log := make(floodLog, 100)
+	addr, got := startWith(t, broker.Options{Floods: log, Flood: &broker.Flood{
+		Device: broker.Limits{Rate: 20, Burst: 100}, CutAfter: time.Second,
+	}})
+	n := count(got)
+	c := dial5(t, addr, "tr-1", "fw/v1/trackers/tr-1/sos")
+	cut(t, addr, log)
+	_, _ = io.Copy(io.Discard, c)
+	other := dial5(t, addr, "tr-2", "fw/v1/trackers/tr-2/sos")
+	_ = other.Close()
+	ingesttest.Eventually(t, "the will of another", func() bool { return n.others.Load() == 1 })
+	if n.sos.Load() != 0 {
+		t.Error("the will was taken")
+	}
 }

@@ -10,7 +10,6 @@ import (
 	"github.com/mochi-mqtt/server/v2/packets"
 	"go.uber.org/zap"
 
-	contract "firewatch/firmware-contracts"
 	"firewatch/ingest"
 )
 
@@ -115,21 +114,23 @@ func (h *hook) OnPublish(cl *mqtt.Client, pk packets.Packet) (packets.Packet, er
 		return pk, packets.ErrRejectPacket
 	}
 	m := ingest.Message{Topic: pk.TopicName, Payload: pk.Payload, Received: time.Now().UTC()}
+	sos := c.topic(pk.TopicName).sos
 	switch pk.FixedHeader.Qos {
 	case 0:
 		m.Ack = h.done
 	case 1:
 		id := pk.PacketID
-		m.Ack = func() {
-			c.acks.Add(func() {
-				defer h.done()
-				// A client that is gone sends again and is answered then.
-				_ = cl.WritePacket(packets.Packet{FixedHeader: packets.FixedHeader{Type: packets.Puback}, PacketID: id})
-			})
-		}
+		// In one order with those of wire [MQTT-4.6.0-2].
+		m.Ack = func() { c.Ack(id) }
 	default:
 		// Exactly once is rare here and has four packets: let mochi speak them,
 		// but only after the message is safe.
+		if ok, err := c.turned(len(m.Topic)+len(m.Payload), sos); !ok {
+			if err != nil {
+				c.end(packets.ErrMessageRateTooHigh)
+			}
+			return pk, packets.ErrRejectPacket
+		}
 		safe := make(chan struct{})
 		m.Ack = func() { close(safe); h.done() }
 		if c.put(m) != nil {
@@ -143,15 +144,16 @@ func (h *hook) OnPublish(cl *mqtt.Client, pk packets.Packet) (packets.Packet, er
 			return pk, packets.ErrRejectPacket
 		}
 	}
-	_ = c.put(m) // it has ended the connection
+	if c.uplink(m, sos) != nil {
+		c.end(packets.ErrMessageRateTooHigh) // unless it is
+	}
 	return pk, packets.ErrRejectPacket
 }
 
 // will takes a last will over like any uplink. That firewatch itself stops is
 // no news about a device.
-func (h *hook) will(w *mqtt.Will) {
-	t, err := contract.ParseTopic(w.TopicName)
-	if err != nil || t.Orders || h.draining.Load() {
+func (h *hook) will(p *ingest.Principal, w *mqtt.Will) {
+	if p.Service || !p.MayPublish(w.TopicName) || h.draining.Load() {
 		return // a will that is no uplink is nobody's
 	}
 	m := ingest.Message{Topic: w.TopicName, Payload: w.Payload, Received: time.Now().UTC(), Ack: h.done}
@@ -171,6 +173,10 @@ func (h *hook) OnPacketRead(cl *mqtt.Client, pk packets.Packet) (packets.Packet,
 	}
 	switch pk.FixedHeader.Type {
 	case packets.Puback: // counted when it answers nothing
+	case packets.Publish:
+		if c.limits != nil && !c.topic(pk.TopicName).allowed { // others are judged in OnPublish
+			return pk, c.metered(&pk)
+		}
 	case packets.Disconnect:
 		if p := &pk.Properties; c.session != nil && p.SessionExpiryIntervalFlag && c.asked > 0 {
 			h.sessions.setExpiry(c.session, seconds(p.SessionExpiryInterval))
@@ -203,7 +209,7 @@ func (h *hook) OnRetainedExpired(topic string) { h.sessions.retainedExpired(topi
 // disconnect ends the connections of the username, and its session.
 func (h *hook) disconnect(username string) {
 	for _, c := range h.users.of(username) {
-		c.end(packets.ErrNotAuthorized)
+		c.silence(packets.ErrNotAuthorized)
 	}
 	h.sessions.end(username)
 }

@@ -85,6 +85,10 @@ func (l *listener) Serve(listeners.EstablishFn) {
 // the contract allows. What is larger goes the longer way, into quarantine.
 const maxBuffer = contract.MaxMessageBytes + 4<<10
 
+// maxConnect is the largest CONNECT, in bytes: a last will with its payload, two
+// topics and a password fit well. Nobody has proved who he is by then.
+const maxConnect = 16 << 10
+
 // keep builds the layers of a connection: the socket, patience until the login,
 // TLS, and the one that takes publications out.
 func (l *listener) keep(socket net.Conn) (*conn, bool) {
@@ -97,7 +101,9 @@ func (l *listener) keep(socket net.Conn) (*conn, bool) {
 		c.stream = tls.Server(c.stream, l.tls)
 	}
 	var err error
-	if c.Conn, err = wire.New(c.stream, wire.Options{Publish: c.publish, Acked: l.h.acked, MaxBuffer: maxBuffer}); err != nil {
+	if c.Conn, err = wire.New(c.stream, wire.Options{
+		Publish: c.publish, Acked: l.h.acked, MaxConnect: maxConnect, MaxBuffer: maxBuffer,
+	}); err != nil {
 		return nil, false
 	}
 	l.mu.Lock()

@@ -125,12 +125,11 @@ func (h *hook) meterLogin(c *conn, cl *mqtt.Client, p *ingest.Principal) bool {
 	case pass, slow:
 		return true
 	case hear:
-		c.onlySOS.Store(true)
-		time.AfterFunc(heardTime, func() {
-			if c.user.meter.now() == ingest.FloodCut {
-				c.end(packets.ErrQuotaExceeded)
-			}
-		})
+		// It ends even when the cut is over before: what it said beyond the few is
+		// not acknowledged, and only a new connection says it again.
+		c.little.Store(true)
+		c.mute.Store(true)
+		time.AfterFunc(heardTime, func() { c.silence(packets.ErrQuotaExceeded) })
 		return true
 	case refuse, cutOff:
 	}

@@ -234,7 +234,9 @@ func (h *hook) unsubscribe(c *conn, cl *mqtt.Client, pk *packets.Packet) error {
 func (h *hook) exit(c *conn, cl *mqtt.Client, err error) {
 	if err != nil {
 		if atomic.CompareAndSwapUint32(&cl.Properties.Will.Flag, 1, 0) {
-			h.will(&cl.Properties.Will)
+			if !c.mute.Load() {
+				h.will(c.principal, &cl.Properties.Will)
+			}
 		}
 		cl.Stop(err)
 	}

@@ -33,6 +33,10 @@ type Options struct {
 	// MaxPacket ends the stream with ErrTooLarge at a packet of more bytes. 0: no
 	// limit here, and the library sees the packet.
 	MaxPacket int
+	// MaxConnect is MaxPacket for the server's side and the first packet alone,
+	// which has nearly the buffer that is kept for a connection that says little:
+	// nobody has logged in yet. 0: no limit but MaxPacket.
+	MaxConnect int
 	// MaxBuffer bounds the buffer for what is read, 4 KiB to 1 MiB; default 64 KiB.
 	// A publication that does not fit goes to the library.
 	MaxBuffer int
@@ -69,6 +73,8 @@ type Conn struct {
 	dry     bool // the last read took all that there was
 	pass    int  // bytes of the packet at r that are the library's
 	raw     bool // framing is lost: everything is the library's
+	begun   bool // the library has got the first packet, or a part of it
+	open    bool // it has got all of it, or is the client
 	version byte
 	topic   string // the last one: a device's are the same for long
 	taken   bool   // something since the deadlines were last set
@@ -92,6 +98,8 @@ func New(c net.Conn, o Options) (*Conn, error) {
 		return nil, fmt.Errorf("wire: MaxBuffer %d: want 4 KiB to 1 MiB", o.MaxBuffer)
 	case o.MaxPacket < 0:
 		return nil, fmt.Errorf("wire: MaxPacket %d: want 0 or more", o.MaxPacket)
+	case o.MaxConnect < 0:
+		return nil, fmt.Errorf("wire: MaxConnect %d: want 0 or more", o.MaxConnect)
 	}
 	if o.MaxBuffer == 0 {
 		o.MaxBuffer = 64 << 10
@@ -99,7 +107,7 @@ func New(c net.Conn, o Options) (*Conn, error) {
 	if o.WriteTimeout <= 0 {
 		o.WriteTimeout = 10 * time.Second
 	}
-	conn := &Conn{Conn: c, o: o, version: o.Version}
+	conn := &Conn{Conn: c, o: o, version: o.Version, open: o.Version != 0}
 	if o.Pace {
 		conn.pace = newPace(c)
 	}
@@ -144,6 +152,7 @@ func (c *Conn) next() (need int, more bool) {
 	if len(b) == 0 {
 		return 1, true
 	}
+	c.open = c.open || c.begun
 	head, total, err := header(b)
 	switch {
 	case err != nil:
@@ -151,6 +160,9 @@ func (c *Conn) next() (need int, more bool) {
 		return 0, false
 	case total == 0:
 		return maxHeader, true
+	case c.o.MaxConnect > 0 && !c.open && total > c.o.MaxConnect:
+		c.fail = tooLarge(total, c.o.MaxConnect)
+		return 0, false
 	case c.o.MaxPacket > 0 && total > c.o.MaxPacket:
 		c.fail = tooLarge(total, c.o.MaxPacket)
 		return 0, false
@@ -162,6 +174,7 @@ func (c *Conn) next() (need int, more bool) {
 		}
 		c.version = v
 	}
+	c.begun = true
 	if !quick(b[0]) || c.version == 0 || total > c.o.MaxBuffer {
 		c.pass = total
 		return 0, false
@@ -225,7 +238,7 @@ func (c *Conn) room(need int) {
 	switch {
 	case c.buf == nil || c.dry && len(c.buf) > minBuffer && need <= len(c.buf)/2:
 		c.move(need)
-	case !c.dry && len(c.buf) < c.o.MaxBuffer:
+	case !c.dry && len(c.buf) < c.o.MaxBuffer && c.open:
 		c.move(max(need, c.o.MaxBuffer))
 	case len(c.buf) < need:
 		c.move(need)
