@@ -1,6 +1,7 @@
 package influx
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -23,6 +24,8 @@ const (
 
 	margin     = 2 * time.Hour    // readings no later than this need no note of their own
 	failedRest = 30 * time.Second // of windows that could not be summed up
+	refuseRest = 10 * time.Minute // of those whose summaries InfluxDB refused
+	unloaded   = 10_000           // windows at most that wait for load
 	groupMost  = 6                // windows of one question: one hour
 
 	// After a question that took a second, two are left to others.
@@ -53,26 +56,30 @@ type DownsamplerOptions struct {
 // What it has not done yet survives a crash. In the measurement downsampling of
 // the policy daily it keeps a mark, from which on everything is done again at the
 // next start, and a note of each older window that is touched, written before the
-// sink hears that its write has succeeded.
+// sink hears that its write has succeeded. Only when InfluxDB does not take such a
+// note does the write fail; nothing else that the Downsampler does, and no question
+// that it asks, holds up a write.
 //
-// It shortens no policy before everything older is summed up.
+// It shortens no policy before everything older is summed up. But readings whose
+// time is over go whether or not they are summed up: see Ready.
 type Downsampler struct {
 	o   DownsamplerOptions
 	c   *Client
 	log *zap.Logger
 
-	loading sync.Mutex // held while the state is read
-	noting  sync.Mutex // held while notes are written: the last one must be the true one
+	noting sync.Mutex // held while notes are written: the last one must be the true one
 
 	mu       sync.Mutex
 	loaded   bool
+	overflow bool // something was noted and not remembered, because much waits for load
 	pending  map[window]entry
 	mark     int64 // ns: what began before and is not done is noted
 	stored   int64 // the mark that InfluxDB has
 	sweep    int64 // ns: windows from here up to sweepEnd are done anew
 	sweepEnd int64
 
-	failing   bool
+	fault     error // of the last round
+	refusal   error // the last of InfluxDB, while windows wait that it refused
 	shortened time.Time
 	done      prometheus.Counter
 }
@@ -111,8 +118,9 @@ func (w window) end() int64 { return w.start + int64(w.length()) }
 
 // An entry is a window that is to be summed up.
 type entry struct {
-	due   int64 // ns
-	noted bool  // or being noted
+	due     int64 // ns
+	noted   bool  // or being noted
+	refused bool  // its summary was, by InfluxDB
 }
 
 // whatOf is the number of the measurement of the class, or false.
@@ -170,34 +178,18 @@ func NewDownsampler(o DownsamplerOptions) (*Downsampler, error) {
 	return d, nil
 }
 
-// behind is how old the oldest window is that is due.
-func (d *Downsampler) behind() time.Duration {
-	now := d.o.Now()
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	oldest := now.UnixNano()
-	for w, e := range d.pending {
-		if e.due <= now.UnixNano() {
-			oldest = min(oldest, w.end())
-		}
-	}
-	if d.sweep < d.sweepEnd {
-		oldest = min(oldest, d.sweep)
-	}
-	return now.Sub(time.Unix(0, oldest))
-}
-
 // Touched implements Observer. It allocates nothing for windows that it knows.
 func (d *Downsampler) Touched(ctx context.Context, readings []*contract.Reading) error {
-	if err := d.load(ctx); err != nil {
-		return err
-	}
 	now := d.o.Now().UnixNano()
 	var (
 		late []window
 		last window
 	)
 	d.mu.Lock()
+	mark := d.mark
+	if !d.loaded {
+		mark = newestMark(now)
+	}
 	for i, r := range readings {
 		n, ok := whatOf(r.Class)
 		w := window{n, floorTo(r.Measured.UnixNano(), tenMinutes)}
@@ -208,9 +200,13 @@ func (d *Downsampler) Touched(ctx context.Context, readings []*contract.Reading)
 		if _, known := d.pending[w]; known {
 			continue
 		}
-		e := entry{due: dueAt(w, now), noted: w.start < d.mark}
+		e := entry{due: dueAt(w, now), noted: w.start < mark}
 		if e.noted {
 			late = append(late, w)
+			if !d.loaded && len(d.pending) >= unloaded {
+				d.overflow = true
+				continue // load will read the note
+			}
 		}
 		d.pending[w] = e
 	}
@@ -254,13 +250,16 @@ func (d *Downsampler) Run(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return nil
 		}
+		d.mu.Lock()
+		before := d.fault
+		d.fault = err
+		d.mu.Unlock()
 		switch {
-		case err != nil && !d.failing:
+		case err != nil && (before == nil || before.Error() != err.Error()):
 			d.log.Warn("readings cannot be summed up now", zap.Error(err))
-		case err == nil && d.failing:
+		case err == nil && before != nil:
 			d.log.Info("readings are summed up again")
 		}
-		d.failing = err != nil
 		wait := d.o.Every
 		if again && err == nil {
 			wait = 0
@@ -277,24 +276,39 @@ func (d *Downsampler) round(ctx context.Context) (again bool, err error) {
 	}
 	began := time.Now()
 	groups := d.due()
+	var stuck error // the sweep: it goes on when InfluxDB takes its summaries
+	sweep := func() error {
+		if stuck != nil {
+			return nil
+		}
+		err := d.sweepOn(ctx)
+		if isRefusal(err) {
+			stuck, err = err, nil
+		}
+		return err
+	}
 	for len(groups) > 0 && time.Since(began) < d.o.Every {
-		if err := d.politely(ctx, func() error {
+		err := d.politely(ctx, func() error {
 			_, err := d.do(ctx, groups[0])
 			return err
-		}); err != nil {
+		})
+		if err != nil && !isRefusal(err) { // which must not hold up the others
 			return false, err
 		}
 		groups = groups[1:]
-		if err := d.sweepOn(ctx); err != nil {
+		if err := sweep(); err != nil {
 			return false, err
 		}
 	}
-	for d.sweeping() && time.Since(began) < d.o.Every {
-		if err := d.sweepOn(ctx); err != nil {
+	for stuck == nil && d.sweeping() && time.Since(began) < d.o.Every {
+		if err := sweep(); err != nil {
 			return false, err
 		}
 	}
 	if err := d.advance(ctx); err != nil {
+		return false, err
+	}
+	if err := cmp.Or(stuck, d.refused()); err != nil {
 		return false, err
 	}
 	if len(groups) > 0 || d.sweeping() {
@@ -366,7 +380,7 @@ func (d *Downsampler) sweepOn(ctx context.Context) error {
 // advance moves the mark up to the oldest window that is not done and not noted.
 func (d *Downsampler) advance(ctx context.Context) error {
 	d.mu.Lock()
-	oldest := floorTo(d.o.Now().Add(-margin).UnixNano(), tenMinutes)
+	oldest := newestMark(d.o.Now().UnixNano())
 	if d.sweep < d.sweepEnd {
 		oldest = min(oldest, d.sweep)
 	}
@@ -400,7 +414,7 @@ func (d *Downsampler) shorten(ctx context.Context) error {
 	now := d.o.Now()
 	edge := int64(math.MinInt64)
 	if keep := d.c.opt.Keep; keep > 0 {
-		edge = now.Add(-keep).UnixNano()
+		edge = now.Add(2*oneDay - keep).UnixNano() // days need all their readings
 	}
 	d.mu.Lock()
 	wait := now.Sub(d.shortened) < shortenEvery

@@ -3,6 +3,7 @@ package influx
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"time"
@@ -53,10 +54,13 @@ func (d *Downsampler) note(ctx context.Context, pending, done []window, mark int
 	return d.write(ctx, policyDaily, b)
 }
 
-// load reads what an earlier run has left, once.
+// newestMark is the newest mark that is written at that time. So while the mark
+// is not known, what begins later than this needs no note: the sweep of the next
+// start covers it.
+func newestMark(now int64) int64 { return floorTo(now-int64(margin), tenMinutes) }
+
+// load reads what an earlier run has left, once. It may take minutes.
 func (d *Downsampler) load(ctx context.Context) error {
-	d.loading.Lock()
-	defer d.loading.Unlock()
 	d.mu.Lock()
 	loaded := d.loaded
 	d.mu.Unlock()
@@ -66,6 +70,9 @@ func (d *Downsampler) load(ctx context.Context) error {
 	if err := d.c.Setup(ctx); err != nil {
 		return err
 	}
+	d.mu.Lock()
+	d.overflow = false
+	d.mu.Unlock()
 	mark, err := d.lastMark(ctx)
 	if err != nil {
 		return fmt.Errorf("reading what is to be summed up: %w", err)
@@ -84,6 +91,15 @@ func (d *Downsampler) load(ctx context.Context) error {
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if d.overflow {
+		return errors.New("reading what is to be summed up: more was noted meanwhile")
+	}
+	mark = min(mark, newestMark(now))
+	for w, e := range d.pending { // touched in the meantime
+		if !e.noted {
+			mark = min(mark, w.start)
+		}
+	}
 	for _, w := range noted {
 		d.pending[w] = entry{due: now, noted: true}
 	}
@@ -95,7 +111,7 @@ func (d *Downsampler) load(ctx context.Context) error {
 // lastMark is the mark that an earlier run has left, or 0.
 func (d *Downsampler) lastMark(ctx context.Context) (int64, error) {
 	mark := int64(0)
-	err := d.c.query(ctx, fmt.Sprintf("SELECT last(%s) FROM %s.%s WHERE %s = %s AND %s = %s",
+	err := d.c.search(ctx, fmt.Sprintf("SELECT last(%s) FROM %s.%s WHERE %s = %s AND %s = %s",
 		ident(fieldMark), ident(policyDaily), ident(measurementDownsampling),
 		ident(tagInstance), literal(d.o.Instance), ident(tagWhat), literal(whatMark)),
 		func(s *series) error {
@@ -112,7 +128,7 @@ func (d *Downsampler) lastMark(ctx context.Context) (int64, error) {
 // lastNotes is the windows that an earlier run has left.
 func (d *Downsampler) lastNotes(ctx context.Context) ([]window, error) {
 	var out []window
-	err := d.c.query(ctx, fmt.Sprintf("SELECT %s FROM %s.%s WHERE %s = %s AND %s = true GROUP BY %s",
+	err := d.c.search(ctx, fmt.Sprintf("SELECT %s FROM %s.%s WHERE %s = %s AND %s = true GROUP BY %s",
 		ident(fieldPending), ident(policyDaily), ident(measurementDownsampling),
 		ident(tagInstance), literal(d.o.Instance), ident(fieldPending), ident(tagWhat)),
 		func(s *series) error {
@@ -133,11 +149,12 @@ func (d *Downsampler) lastNotes(ctx context.Context) ([]window, error) {
 	return out, err
 }
 
-// firstFrom is the time of the first reading in [from, to), or to.
+// firstFrom is the time of the first reading in [from, to), or to. It opens every
+// shard in between.
 func (c *Client) firstFrom(ctx context.Context, from, to int64) (int64, error) {
 	first := to
 	for _, m := range summed {
-		err := c.query(ctx, fmt.Sprintf("SELECT %s FROM %s WHERE time >= %d AND time < %d LIMIT 1", ident(fieldClass), ident(m), from, first),
+		err := c.search(ctx, fmt.Sprintf("SELECT %s FROM %s WHERE time >= %d AND time < %d LIMIT 1", ident(fieldClass), ident(m), from, first),
 			func(s *series) error {
 				for _, row := range s.Values {
 					if at, ok := number(row[0]); ok {

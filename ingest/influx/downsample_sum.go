@@ -1,6 +1,8 @@
 package influx
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -8,8 +10,6 @@ import (
 	"net/url"
 	"strings"
 	"time"
-
-	"go.uber.org/zap"
 
 	contract "firewatch/firmware-contracts"
 )
@@ -35,10 +35,15 @@ func (d *Downsampler) sum(ctx context.Context, g []window) (rows int, err error)
 	ctx, cancel := context.WithTimeout(ctx, questionDay)
 	defer cancel()
 	// A day may not be made of the part of it that is still kept.
-	switch {
-	case first.start >= keptFrom(d.c.opt.KeepTenMinutes, now)+int64(oneDay):
+	if first.start >= keptFrom(d.c.opt.KeepTenMinutes, now)+int64(oneDay) {
 		return s.summaries(ctx, first.start, first.end())
-	case first.start >= keptFrom(d.c.opt.Keep, now)+int64(oneDay):
+	}
+	// A policy that was long holds them until everything is summed up.
+	keep, err := d.c.askRawKept(ctx)
+	if err != nil {
+		return 0, err
+	}
+	if first.start >= keptFrom(keep, now)+int64(oneDay) {
 		return s.readings(ctx, first.start, first.end(), nil)
 	}
 	return 0, nil
@@ -185,19 +190,25 @@ func (a *adding) flush(ctx context.Context, last bool) error {
 	return nil
 }
 
-// write writes lines into a policy. What InfluxDB refuses it would refuse again:
-// points that the policy is too short for, or a field that somebody else has
-// written with another type.
+// write writes lines into a policy. Those that are older than the policy keeps are
+// left out; whatever else InfluxDB refuses is an error, because what was not summed
+// up is gone when the readings are.
 func (d *Downsampler) write(ctx context.Context, policy string, lines []byte) error {
 	err := d.c.postTo(ctx, policy, lines)
-	if refused := (*refusal)(nil); errors.As(err, &refused) {
-		d.log.Warn("InfluxDB refuses summaries", zap.String("policy", policy), zap.String("reason", refused.reason))
+	refused := (*refusal)(nil)
+	switch {
+	case err == nil:
 		return nil
+	case !errors.As(err, &refused):
+	case refused.fault == faultOld: // the others are stored
+		return nil
+	case refused.tooLarge:
+		middle := bytes.IndexByte(lines[len(lines)/2:], '\n') + len(lines)/2 + 1
+		if middle < len(lines) {
+			return cmp.Or(d.write(ctx, policy, lines[:middle]), d.write(ctx, policy, lines[middle:]))
+		}
 	}
-	if err != nil {
-		return fmt.Errorf("writing summaries: %w", err)
-	}
-	return nil
+	return fmt.Errorf("writing into policy %s: %w", policy, err)
 }
 
 // postTo writes lines into another policy than that of the readings. When the

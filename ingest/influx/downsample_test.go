@@ -225,6 +225,7 @@ type gate struct {
 	cut  atomic.Bool            // answers in CSV break off
 	slow atomic.Int64           // ns that answers in CSV take longer
 	long atomic.Int64           // answers in CSV so far
+	most atomic.Int64           // bytes of a request; 0: any
 }
 
 func gated(t *testing.T) *gate {
@@ -240,6 +241,10 @@ func gated(t *testing.T) *gate {
 		r.Body = io.NopCloser(strings.NewReader(string(body)))
 		if s := g.shut.Load(); s != nil && (strings.Contains(r.URL.String(), *s) || strings.Contains(string(body), *s)) {
 			w.WriteHeader(http.StatusBadGateway)
+			return
+		}
+		if most := g.most.Load(); most > 0 && int64(len(body)) > most {
+			w.WriteHeader(http.StatusRequestEntityTooLarge)
 			return
 		}
 		if r.Header.Get("Accept") == "application/csv" {
@@ -355,7 +360,7 @@ func TestTouchingKnownWindowsAllocatesNothing(t *testing.T) {
 func TestObserversHearOfWhatIsStored(t *testing.T) {
 	c := client(t, influx.Options{Database: "observed", RetentionPolicy: "week", Keep: 7 * 24 * time.Hour, KeepDaily: 7 * 24 * time.Hour})
 	var heard []uint64
-	sink := influx.Observe(c, observer(func(rs []*contract.Reading) error {
+	sink := influx.Observe(c, observing(func(rs []*contract.Reading) error {
 		for _, r := range rs {
 			heard = append(heard, r.Seq)
 		}
@@ -371,15 +376,15 @@ func TestObserversHearOfWhatIsStored(t *testing.T) {
 		t.Errorf("heard of %v", heard)
 	}
 	fault := errors.New("not noted")
-	sink = influx.Observe(c, observer(func([]*contract.Reading) error { return fault }))
+	sink = influx.Observe(c, observing(func([]*contract.Reading) error { return fault }))
 	if err := sink.Write(t.Context(), []contract.Reading{fix("w-1", day, 5)}); !errors.Is(err, fault) {
 		t.Errorf("%v", err)
 	}
 }
 
-type observer func([]*contract.Reading) error
+type observing func([]*contract.Reading) error
 
-func (f observer) Touched(_ context.Context, rs []*contract.Reading) error { return f(rs) }
+func (f observing) Touched(_ context.Context, rs []*contract.Reading) error { return f(rs) }
 
 func TestDownsamplerOptions(t *testing.T) {
 	c := connect(t, influx.Options{URL: "http://127.0.0.1:1"})

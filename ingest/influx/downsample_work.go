@@ -57,14 +57,21 @@ func (d *Downsampler) do(ctx context.Context, g []window) (rows int, err error) 
 		d.done.Add(float64(len(g)))
 		return rows, nil
 	}
-	retry := d.o.Now().Add(failedRest).UnixNano()
+	rest, refused := failedRest, isRefusal(err)
+	if refused {
+		rest = refuseRest
+	}
+	retry := d.o.Now().Add(rest).UnixNano()
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if refused {
+		d.refusal = err
+	}
 	for i, w := range g {
 		if now, again := d.pending[w]; again {
 			taken[i].noted = taken[i].noted || now.noted
 		}
-		d.pending[w] = entry{retry, taken[i].noted}
+		d.pending[w] = entry{due: retry, noted: taken[i].noted, refused: refused || taken[i].refused}
 	}
 	return 0, err
 }

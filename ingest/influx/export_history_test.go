@@ -19,6 +19,16 @@ func (d *Downsampler) Hurry() {
 	}
 }
 
+// Load reads what an earlier run has left.
+func (d *Downsampler) Load(ctx context.Context) error { return d.load(ctx) }
+
+// Pending is how many windows wait.
+func (d *Downsampler) Pending() int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return len(d.pending)
+}
+
 // Done is how many windows were summed up.
 func (d *Downsampler) Done() float64 { return testutil.ToFloat64(d.done) }
 

@@ -43,7 +43,7 @@ type Options struct {
 	// autogen. In 2.x the bucket is called "database/policy".
 	RetentionPolicy string
 	// Keep is how long readings are kept, at least 1 h; 0: for ever. Shortening it
-	// deletes what is older, when that is summed up; see Setup.
+	// lets a Downsampler delete what is older, when that is summed up.
 	Keep time.Duration
 	// KeepTenMinutes is how long windows of ten minutes are kept in the policy m10,
 	// and KeepDaily how long those of a day, and SOS and reports as they came, in
@@ -65,7 +65,7 @@ type Client struct {
 	client   influxdb2.Client
 	http     *http.Client
 	service  influxhttp.Service
-	writer   influxhttp.Service // has no time-out of its own
+	writer   influxhttp.Service // has no time-out of its own; also for questions that take minutes
 	writeURL string
 	queryURL string
 	enc      encoder
@@ -82,6 +82,7 @@ type Client struct {
 		asked time.Time
 		keep  time.Duration
 	}
+	told    sync.Map        // policies that somebody was warned of
 	slow    *http.Client    // for long answers: as long as the context allows
 	life    context.Context //nolint:containedctx // of the questions, until Close
 	end     context.CancelFunc

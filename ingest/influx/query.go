@@ -9,6 +9,9 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
+
+	influxhttp "github.com/influxdata/influxdb-client-go/v2/api/http"
 
 	"firewatch/ingest"
 )
@@ -39,6 +42,20 @@ func literal(s string) string {
 // query runs a SELECT and hands over its series as they come. GET makes it
 // read-only for the server too.
 func (c *Client) query(ctx context.Context, statement string, each func(*series) error) error {
+	return c.ask(ctx, c.service, statement, each)
+}
+
+// searchLimit is how long a question may take that opens every shard there is.
+const searchLimit = 10 * time.Minute
+
+// search is query for the questions of a background task, which may take minutes.
+func (c *Client) search(ctx context.Context, statement string, each func(*series) error) error {
+	ctx, cancel := context.WithTimeout(ctx, searchLimit)
+	defer cancel()
+	return c.ask(ctx, c.writer, statement, each)
+}
+
+func (c *Client) ask(ctx context.Context, service influxhttp.Service, statement string, each func(*series) error) error {
 	params := url.Values{
 		"db": {c.opt.Database}, "rp": {c.opt.RetentionPolicy},
 		"epoch": {"ns"}, "chunked": {"true"}, "q": {statement},
@@ -50,7 +67,7 @@ func (c *Client) query(ctx context.Context, statement string, each func(*series)
 	if err != nil {
 		return fmt.Errorf("%w: %w", ingest.ErrHistoryAway, err)
 	}
-	herr := c.service.DoHTTPRequest(req, nil, func(resp *http.Response) error { return decode(resp, each) })
+	herr := service.DoHTTPRequest(req, nil, func(resp *http.Response) error { return decode(resp, each) })
 	if herr != nil {
 		return fmt.Errorf("%w: %w", ingest.ErrHistoryAway, cause(herr))
 	}

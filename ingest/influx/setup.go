@@ -31,6 +31,7 @@ type policy struct {
 	keep     time.Duration // 0: for ever
 	shard    time.Duration
 	standard bool // of the database
+	setting  string
 }
 
 // policies lists what Setup makes. Shards are long enough that a question about
@@ -39,9 +40,9 @@ type policy struct {
 // of days.
 func (o *Options) policies() []policy {
 	return []policy{
-		{o.RetentionPolicy, o.Keep, shardFor(o.Keep, 7*oneDay), true},
-		{policyTenMinutes, o.KeepTenMinutes, shardFor(o.KeepTenMinutes, 28*oneDay), false},
-		{policyDaily, o.KeepDaily, shardFor(o.KeepDaily, 364*oneDay), false},
+		{o.RetentionPolicy, o.Keep, shardFor(o.Keep, 7*oneDay), true, "influx-keep"},
+		{policyTenMinutes, o.KeepTenMinutes, shardFor(o.KeepTenMinutes, 28*oneDay), false, "keep-ten-minutes"},
+		{policyDaily, o.KeepDaily, shardFor(o.KeepDaily, 364*oneDay), false, "keep-daily"},
 	}
 }
 
@@ -57,10 +58,10 @@ func shardFor(keep, want time.Duration) time.Duration {
 
 // Setup makes the database and its retention policies, or on 2.x the buckets and
 // the mappings that let InfluxQL find them, unless they are there. It lengthens a
-// policy of 1.8 that keeps less than it should, and shortens one only when nothing
-// is lost by it; else the Downsampler does, as soon as everything is summed up. A
-// bucket of 2.x that exists keeps its retention. Setup may be called at every
-// start.
+// policy of 1.8 that keeps less than it should. It shortens none that it has not
+// made itself: the Downsampler does, as soon as everything older is summed up. A
+// bucket of 2.x that exists keeps its retention. Setup asks nothing that takes
+// long, and may be called at every start and in the middle of a write.
 func (c *Client) Setup(ctx context.Context) error {
 	major, err := c.major(ctx)
 	if err != nil {
@@ -88,6 +89,9 @@ func (c *Client) major(ctx context.Context) (string, error) {
 }
 
 func (c *Client) setupV1(ctx context.Context) error {
+	_, err := c.kept(ctx)
+	said := (*statementError)(nil)
+	fresh := errors.As(err, &said) && strings.HasPrefix(said.text, "database not found")
 	if err := c.execute(ctx, "CREATE DATABASE "+ident(c.opt.Database)); err != nil {
 		return err
 	}
@@ -102,18 +106,14 @@ func (c *Client) setupV1(ctx context.Context) error {
 			err = c.execute(ctx, "CREATE RETENTION POLICY "+ident(p.name)+" ON "+ident(c.opt.Database)+
 				" DURATION "+p.duration()+" REPLICATION 1 SHARD DURATION "+influxSeconds(p.shard))
 		case keep == p.keep:
-		case longer(p.keep, keep):
+		case fresh || longer(p.keep, keep):
+			c.log.Info("changing how long is kept", zap.String("policy", p.name), zap.String("keep", p.duration()))
 			err = c.alter(ctx, p)
 		default:
-			var older bool
-			if older, err = c.holdsOlder(ctx, p); err != nil {
-				break
+			if _, told := c.told.LoadOrStore(p.name, true); !told {
+				c.log.Warn("a policy keeps more than it is set to: once everything is summed up, what is older will be deleted; to keep it, change the setting now",
+					p.loses(keep)...)
 			}
-			if older {
-				c.log.Info("a policy keeps more than it should until everything is summed up", zap.String("policy", p.name))
-				break
-			}
-			err = c.alter(ctx, p)
 		}
 		if err != nil {
 			return err
@@ -133,8 +133,18 @@ func (p policy) duration() string {
 
 func influxSeconds(d time.Duration) string { return fmt.Sprintf("%ds", int64(d/time.Second)) }
 
+// loses says what is deleted when the policy, which keeps so long, is shortened.
+func (p policy) loses(keeps time.Duration) []zap.Field {
+	before := p
+	before.keep = keeps
+	return []zap.Field{
+		zap.String("policy", p.name), zap.String("setting", p.setting), zap.String("keeps", before.duration()), zap.String("is_set_to", p.duration()),
+		zap.Time("deletes_what_is_before", time.Now().Add(-p.keep)),
+	}
+}
+
 func (c *Client) alter(ctx context.Context, p policy) error {
-	c.log.Info("changing how long is kept", zap.String("policy", p.name), zap.Duration("keep", p.keep))
+	defer c.forgetKept()
 	return c.execute(ctx, "ALTER RETENTION POLICY "+ident(p.name)+" ON "+ident(c.opt.Database)+
 		" DURATION "+p.duration()+" SHARD DURATION "+influxSeconds(p.shard))
 }
@@ -151,6 +161,7 @@ func (c *Client) shorten(ctx context.Context) error {
 	}
 	for _, p := range c.opt.policies() {
 		if keep, found := have[p.name]; found && longer(keep, p.keep) {
+			c.log.Warn("a policy is shortened: everything is summed up, and what is older is deleted now", p.loses(keep)...)
 			if err := c.alter(ctx, p); err != nil {
 				return fmt.Errorf("shortening policy %s: %w", p.name, err)
 			}
@@ -189,38 +200,66 @@ const keptFor = 10 * time.Minute
 
 // rawKept is how long readings are really kept, 0 for ever: a policy that was
 // long may not have been shortened yet, because not everything is summed up.
+// When InfluxDB does not say, it is what is set.
 func (c *Client) rawKept(ctx context.Context) time.Duration {
+	keep, err := c.askRawKept(ctx)
+	if err != nil {
+		return c.opt.Keep
+	}
+	return keep
+}
+
+// askRawKept is rawKept that says when InfluxDB does not say.
+func (c *Client) askRawKept(ctx context.Context) (time.Duration, error) {
 	c.raw.Lock()
 	defer c.raw.Unlock()
 	if !c.raw.asked.IsZero() && time.Since(c.raw.asked) < keptFor {
-		return c.raw.keep
+		return c.raw.keep, nil
 	}
-	keep := c.opt.Keep // also what stands in 2.x, which says 0 of every bucket
-	if major, err := c.major(ctx); err != nil {
-		return keep
-	} else if major != "2" && major != "3" {
-		have, err := c.kept(ctx)
-		if err != nil {
-			return keep
-		}
+	major, err := c.major(ctx)
+	if err != nil {
+		return 0, err
+	}
+	keep := c.opt.Keep
+	switch major {
+	case "2":
+		keep, err = c.keptV2(ctx)
+	case "3":
+	default:
+		var have map[string]time.Duration
+		have, err = c.kept(ctx)
 		if d, found := have[c.opt.RetentionPolicy]; found {
 			keep = d
 		}
 	}
+	if err != nil {
+		return 0, fmt.Errorf("asking how long readings are kept: %w", err)
+	}
 	c.raw.keep, c.raw.asked = keep, time.Now()
-	return keep
+	return keep, nil
 }
 
-// holdsOlder reports whether the policy has anything that its new length would
-// delete.
-func (c *Client) holdsOlder(ctx context.Context, p policy) (bool, error) {
-	found := false
-	err := c.query(ctx, fmt.Sprintf("SELECT * FROM %s./.*/ WHERE time < %d LIMIT 1", ident(p.name), time.Now().Add(-p.keep).UnixNano()),
-		func(s *series) error {
-			found = found || len(s.Values) > 0
-			return nil
-		})
-	return found, err
+// keptV2 is how long the bucket of the readings keeps. InfluxQL says 0 of each.
+func (c *Client) keptV2(ctx context.Context) (time.Duration, error) {
+	name := c.opt.bucket()
+	list, err := c.client.APIClient().GetBuckets(ctx, &domain.GetBucketsParams{Org: &c.opt.Org, Name: &name})
+	if err != nil {
+		return 0, err //nolint:wrapcheck // the caller does
+	}
+	if list.Buckets == nil || len(*list.Buckets) == 0 {
+		return c.opt.Keep, nil
+	}
+	keep := time.Duration(0)
+	for _, r := range (*list.Buckets)[0].RetentionRules {
+		keep = time.Duration(r.EverySeconds) * time.Second
+	}
+	return keep, nil
+}
+
+func (c *Client) forgetKept() {
+	c.raw.Lock()
+	defer c.raw.Unlock()
+	c.raw.asked = time.Time{}
 }
 
 // execute runs a statement that changes something and returns nothing.

@@ -48,6 +48,7 @@ func (s *system) startIngest(context.Context) error {
 			return fmt.Errorf("downsampling: %w", err)
 		}
 		s.stack.Go("downsampling", sums.Run)
+		s.health.add("downsampling", func(context.Context) error { return sums.Ready() })
 		o.Drain, err = ingest.NewDrain(ingest.DrainOptions{
 			Journal: s.journal, Reader: influxReader, Sink: influx.Observe(s.influx, sums, s.influx), Quarantine: q, QuarantineLog: s.influx, CountsEvery: 5 * time.Second,
 			Log: s.log.Named("drain"), Metrics: s.metrics,
