@@ -32,12 +32,12 @@ func (d *device) observe(r *contract.Reading, alone bool) {
 	// An alarm without a believable time carries that of its receipt, which says
 	// nothing about the device's clock; so does a last will, whose time is that
 	// of connecting.
-	alarm := r.Class == contract.SOS || r.Class == contract.Report
-	if (!alarm || measured != received) && !lastWill(r) {
+	timed := r.Class != contract.SOS && r.Class != contract.Report || measured != received
+	if timed && !lastWill(r) {
 		d.Clock.observe(measured, received)
 	}
 	if r.HasSeq && alone {
-		d.Sequence.observe(r.Seq, measured)
+		d.Sequence.observe(r.Seq, measured, timed)
 	}
 	if pct, ok := r.Values.Get(contract.BatteryPct); ok {
 		d.Battery.observe(pct, measured)

@@ -46,8 +46,12 @@ type Options struct {
 	// when nothing of note changes. Default 5 min.
 	Refresh time.Duration
 	Forget  time.Duration // devices silent for longer are forgotten; default 90 days
-	Log     *zap.Logger
-	Metrics prometheus.Registerer // may be nil
+	// MaxDevices bounds those that are followed, because on a broker that is not
+	// ours anybody may make up ids. Readings of further ones are only counted.
+	// Default 100,000.
+	MaxDevices int
+	Log        *zap.Logger
+	Metrics    prometheus.Registerer // may be nil
 }
 
 // Fleet is the health of all devices. It is an ingest.FloodLog.
@@ -59,6 +63,8 @@ type Fleet struct {
 	devices  map[contract.DeviceID]*device
 	position ingest.Position // everything before it is in devices
 	state    error           // why it does not work; nil when it does
+	beyond   uint64          // readings of devices beyond MaxDevices
+	told     bool            // of them, since there was room
 }
 
 var _ ingest.FloodLog = (*Fleet)(nil)
@@ -86,6 +92,9 @@ func New(o Options) (*Fleet, error) {
 		if *d.value <= 0 {
 			*d.value = d.or
 		}
+	}
+	if o.MaxDevices <= 0 {
+		o.MaxDevices = 100_000
 	}
 	f := &Fleet{o: o, log: o.Log, devices: map[contract.DeviceID]*device{}, state: errors.New("not running")}
 	if err := os.MkdirAll(o.Dir, 0o750); err != nil {
@@ -124,6 +133,13 @@ func (f *Fleet) register(r prometheus.Registerer) error {
 				}
 				return 0
 			})),
+		prometheus.NewCounterFunc(prometheus.CounterOpts{
+			Name: "firewatch_fleet_beyond_readings_total", Help: "Readings of devices that are not followed because there are too many.",
+		}, func() float64 {
+			f.mu.Lock()
+			defer f.mu.Unlock()
+			return float64(f.beyond)
+		}),
 	} {
 		if err := r.Register(g); err != nil {
 			return fmt.Errorf("fleet: Metrics: %w", err)
@@ -183,15 +199,28 @@ func (f *Fleet) observe(entries []ingest.Entry, next ingest.Position) {
 	for i := range entries {
 		if entries[i].Answer == nil {
 			r := &entries[i].Reading
-			f.device(r.Device).observe(r, !f.o.Shared)
+			if d := f.device(r.Device); d != nil {
+				d.observe(r, !f.o.Shared)
+			} else {
+				f.beyond++
+			}
 		}
 	}
 	f.position = next
 }
 
-// device finds or makes the device's entry. The caller holds mu.
+// device finds or makes the device's entry, or gives nil when there are too
+// many. The caller holds mu.
 func (f *Fleet) device(id contract.DeviceID) *device {
 	d := f.devices[id]
+	if d == nil && len(f.devices) >= f.o.MaxDevices {
+		if !f.told {
+			f.told = true
+			f.log.Error("fleet: too many devices; the health of further ones is not followed",
+				zap.Int("devices", len(f.devices)), zap.String("first", string(id)))
+		}
+		return nil
+	}
 	if d == nil {
 		d = new(device)
 		f.devices[id] = d
@@ -203,7 +232,9 @@ func (f *Fleet) device(id contract.DeviceID) *device {
 func (f *Fleet) Flood(id contract.DeviceID, s ingest.FloodState, _ time.Time) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.device(id).flood = s
+	if d := f.device(id); d != nil {
+		d.flood = s
+	}
 }
 
 // Ready reports why the health of devices is not followed, or nil.
@@ -310,20 +341,43 @@ func (f *Fleet) path() string { return filepath.Join(f.o.Dir, "fleet.json") }
 // save writes the snapshot, and then lets go of the journal before it. A failure
 // costs nothing but room in the journal; it is said and tried again.
 func (f *Fleet) save(pos ingest.Position) {
-	f.mu.Lock()
-	oldest := time.Now().Add(-f.o.Forget).UnixMilli()
-	maps.DeleteFunc(f.devices, func(_ contract.DeviceID, d *device) bool { return d.Received < oldest && d.flood == ingest.FloodNone })
-	b, err := json.Marshal(snapshot{snapshotVersion, pos, f.devices})
-	f.mu.Unlock()
-	if err == nil {
-		err = writeFile(f.path(), b)
-	}
+	err := f.writeSnapshot(f.copied(pos))
 	if err == nil {
 		err = f.o.Journal.Retain(Reader, pos)
 	}
 	if err != nil {
 		f.log.Error("fleet: saving the snapshot; the journal is kept from the last one on", zap.Error(err))
 	}
+}
+
+// copied forgets who was silent for too long and copies the rest: encoding takes
+// many times as long, and goes on while others ask for the health of devices.
+func (f *Fleet) copied(pos ingest.Position) snapshot {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	oldest := time.Now().Add(-f.o.Forget).UnixMilli()
+	maps.DeleteFunc(f.devices, func(_ contract.DeviceID, d *device) bool { return d.Received < oldest && d.flood == ingest.FloodNone })
+	if len(f.devices) < f.o.MaxDevices {
+		f.told = false
+	}
+	s := snapshot{snapshotVersion, pos, make(map[contract.DeviceID]*device, len(f.devices))}
+	copies := make([]device, 0, len(f.devices))
+	for id, d := range f.devices {
+		copies = append(copies, *d)
+		c := &copies[len(copies)-1]
+		c.Sequence.Gaps = slices.Clone(d.Sequence.Gaps)
+		c.Battery.Samples = slices.Clone(d.Battery.Samples)
+		s.Devices[id] = c
+	}
+	return s
+}
+
+func (f *Fleet) writeSnapshot(s snapshot) error {
+	b, err := json.Marshal(s)
+	if err != nil {
+		return err
+	}
+	return writeFile(f.path(), b)
 }
 
 // writeFile replaces the file in one step. It is not synced: after a power cut
@@ -357,7 +411,7 @@ func (f *Fleet) load() error {
 		return nil
 	}
 	for id, d := range s.Devices {
-		if d != nil && id.Validate() == nil {
+		if d != nil && id.Validate() == nil && len(f.devices) < f.o.MaxDevices {
 			f.devices[id] = d
 		}
 	}

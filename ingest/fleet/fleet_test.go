@@ -2,14 +2,21 @@ package fleet
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest"
+	"go.uber.org/zap/zaptest/observer"
 
 	contract "firewatch/firmware-contracts"
 	"firewatch/ingest"
@@ -186,5 +193,63 @@ func TestNewNamesTheMissingOption(t *testing.T) {
 		if _, err := New(o); err == nil {
 			t.Errorf("%+v is accepted", o)
 		}
+	}
+}
+
+func TestDevicesAreBounded(t *testing.T) {
+	core, logs := observer.New(zap.ErrorLevel)
+	reg := prometheus.NewRegistry()
+	j, dir := &ingesttest.MemoryJournal{}, t.TempDir()
+	f, err := New(Options{Journal: j, Dir: dir, MaxDevices: 10, Log: zap.New(core), Metrics: reg})
+	if err != nil {
+		t.Fatal(err)
+	}
+	made := func(from, to int) (es []ingest.Entry) {
+		for i := from; i < to; i++ {
+			e := numbered(uint64(i)) //nolint:gosec // a count
+			e.Reading.Device = contract.DeviceID(fmt.Sprint("x-", i))
+			es = append(es, e)
+		}
+		return es
+	}
+	f.observe(made(0, 1000), 1)
+	f.observe(made(0, 10), 2) // those that are followed still are
+	f.Flood("x-2000", ingest.FloodSlowed, time.Now())
+	hs := f.Health()
+	if len(hs) != 10 || len(f.devices) != 10 || hs[0].Repeated != 1 {
+		t.Errorf("%d devices followed, 10 allowed; %+v", len(f.devices), hs)
+	}
+	if n := logs.FilterMessageSnippet("too many").Len(); n != 1 {
+		t.Errorf("%d lines logged, want 1", n)
+	}
+	want := "# HELP firewatch_fleet_beyond_readings_total Readings of devices that are not followed because there are too many.\n" +
+		"# TYPE firewatch_fleet_beyond_readings_total counter\nfirewatch_fleet_beyond_readings_total 990\n"
+	if err := testutil.GatherAndCompare(reg, strings.NewReader(want), "firewatch_fleet_beyond_readings_total"); err != nil {
+		t.Error(err)
+	}
+	f.save(2)
+	if f, err = New(Options{Journal: j, Dir: dir, MaxDevices: 5, Log: zap.NewNop()}); err != nil || len(f.devices) != 5 {
+		t.Errorf("%d devices after a start with room for 5, %v", len(f.devices), err)
+	}
+}
+
+// TestSnapshotIsACopy: it is encoded while devices report.
+func TestSnapshotIsACopy(t *testing.T) {
+	f := open(t, &ingesttest.MemoryJournal{}, t.TempDir(), nil, false)
+	f.observe([]ingest.Entry{numbered(0), numbered(9)}, 1)
+	s := f.copied(1)
+	before, err := json.Marshal(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for n := uint64(1); n < 20; n++ {
+		f.observe([]ingest.Entry{numbered(n)}, 2)
+	}
+	after, err := json.Marshal(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(before) != string(after) {
+		t.Errorf("the snapshot\n%s became\n%s", before, after)
 	}
 }

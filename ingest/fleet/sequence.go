@@ -34,7 +34,9 @@ type sequence struct {
 }
 
 // observe takes the number of a reading measured at the time, in ms since 1970.
-func (s *sequence) observe(n uint64, measured int64) {
+// With timed false the time is only that of the receipt, which an old message
+// that comes again has anew: it proves no reset.
+func (s *sequence) observe(n uint64, measured int64, timed bool) {
 	switch {
 	case !s.Seen:
 		s.begin(n, measured)
@@ -43,7 +45,11 @@ func (s *sequence) observe(n uint64, measured int64) {
 			s.lose(span{s.High + 1, n - 1})
 		}
 		s.High, s.HighAt = n, measured
-	case n > s.High || measured > s.HighAt:
+	case n == s.High:
+		s.Repeated++ // perhaps with a later time: that of another receipt
+	case !timed && n > s.High:
+		// The next reading with a time shows where the count stands.
+	case timed && (n > s.High || measured > s.HighAt):
 		// A newer measurement with a lower number: the device counts anew.
 		s.Resets++
 		s.begin(n, measured)

@@ -2,8 +2,11 @@ package fleet
 
 import (
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
+
+	contract "firewatch/firmware-contracts"
 )
 
 func TestSequenceTellsWhatIsMissing(t *testing.T) {
@@ -31,7 +34,7 @@ func TestSequenceTellsWhatIsMissing(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			var s sequence
 			for _, x := range tc.seen {
-				s.observe(x.n, x.measured)
+				s.observe(x.n, x.measured, true)
 			}
 			if s.Missing != tc.missing || s.Repeated != tc.repeated || s.Resets != tc.resets {
 				t.Errorf("missing %d, repeated %d, resets %d; want %d, %d, %d",
@@ -58,7 +61,7 @@ func TestSequenceCountsExactlyWhatNeverCame(t *testing.T) {
 				repeated++
 			}
 			seen[n], came[n] = true, true
-			s.observe(n, int64(n)) // measured in the order of the numbers
+			s.observe(n, int64(n), true) // measured in the order of the numbers
 		}
 		missing := last + 1 - uint64(len(came))
 		if s.Missing != missing || s.Repeated != repeated || s.Resets != 0 {
@@ -80,15 +83,70 @@ func TestSequenceCountsExactlyWhatNeverCame(t *testing.T) {
 func TestSequenceIsBounded(t *testing.T) {
 	var s sequence
 	for n := uint64(0); n < 10_000; n += 3 {
-		s.observe(n, int64(n))
+		s.observe(n, int64(n), true)
 	}
 	for n := uint64(1); n < 10_000; n += 3 {
-		s.observe(n, int64(n))
+		s.observe(n, int64(n), true)
 	}
 	if len(s.Gaps) > maxRanges || cap(s.Gaps) > 2*maxRanges {
 		t.Errorf("%d gaps are remembered, %d at most", len(s.Gaps), maxRanges)
 	}
 	if s.Missing < 3333 {
 		t.Errorf("missing %d: forgotten gaps must stay missing", s.Missing)
+	}
+}
+
+// TestAlarmsWithoutAClockProveNoReset: an SOS without a believable time has that
+// of its receipt, a later one each time that it comes.
+func TestAlarmsWithoutAClockProveNoReset(t *testing.T) {
+	type came struct {
+		class    contract.Class
+		n        uint64
+		at, late int // s: received, and before that measured
+	}
+	for _, tc := range []struct {
+		name                      string
+		came                      []came
+		missing, repeated, resets uint64
+	}{
+		{"the highest again, then the backlog", []came{
+			{contract.Position, 4, 4, 0},
+			{contract.Position, 7, 7, 0},
+			{contract.SOS, 8, 8, 0},
+			{contract.SOS, 8, 13, 0},
+			{contract.Position, 5, 30, 25},
+			{contract.Position, 6, 30, 24},
+		}, 0, 1, 0},
+		{"an older one again", []came{
+			{contract.Position, 4, 4, 0},
+			{contract.SOS, 7, 7, 0},
+			{contract.Position, 8, 8, 0},
+			{contract.SOS, 7, 20, 0},
+			{contract.Position, 5, 30, 25},
+			{contract.Position, 6, 30, 24},
+		}, 0, 1, 0},
+		{"one before the backlog that leads up to it", []came{
+			{contract.Position, 4, 4, 0}, {contract.SOS, 7, 20, 0}, {contract.Position, 5, 30, 25}, {contract.Position, 6, 30, 24},
+		}, 0, 0, 0},
+		{"a jump", []came{
+			{contract.Position, 4, 4, 0}, {contract.Report, 1 << 40, 5, 0}, {contract.Position, 5, 6, 0},
+		}, 0, 0, 0},
+		{"a reset is told by the next with a clock", []came{
+			{contract.Position, 400, 4, 0}, {contract.SOS, 0, 5, 0}, {contract.Position, 1, 6, 0}, {contract.Position, 2, 7, 0},
+		}, 0, 0, 1},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			var d device
+			for _, c := range tc.came {
+				received := start.Add(time.Duration(c.at) * time.Second)
+				r := reading(c.class, received.Add(-time.Duration(c.late)*time.Second), received)
+				r.Seq, r.HasSeq = c.n, true
+				d.observe(&r, true)
+			}
+			if s := &d.Sequence; s.Missing != tc.missing || s.Repeated != tc.repeated || s.Resets != tc.resets {
+				t.Errorf("missing %d, repeated %d, resets %d; want %d, %d, %d",
+					s.Missing, s.Repeated, s.Resets, tc.missing, tc.repeated, tc.resets)
+			}
+		})
 	}
 }
