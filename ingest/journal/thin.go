@@ -15,16 +15,17 @@ import (
 	"go.uber.org/zap"
 
 	contract "firewatch/firmware-contracts"
-	"firewatch/ingest"
 )
 
-// A reading beyond one of these is never thinned. They are where the rules that
-// come with firewatch suspect a fire, and give notice of a battery.
+// A reading beyond one of these is never thinned. Those of fire are well below
+// where the rules that come with firewatch suspect one: that is at 2.5 %/m,
+// 15 ppm and 58 °C, and, while they are scaled down by a red warning, at 0.7 times
+// as much, 1.75 %/m, 10.5 ppm and 40.6 °C. The battery's is where they give notice.
 const (
-	criticalBatteryPct = 15  // %, and below
-	suspectSmokePctM   = 2.5 // %/m, and above
-	suspectCOPPM       = 15  // ppm, and above
-	suspectTempC       = 58  // °C, and above
+	criticalBatteryPct = 15   // %, and below
+	suspectSmokePctM   = 0.75 // %/m, and above
+	suspectCOPPM       = 4.5  // ppm, and above
+	suspectTempC       = 40   // °C, and above
 )
 
 // protected reports whether thinning must keep the reading.
@@ -74,58 +75,6 @@ func richness(r *contract.Reading) int {
 		n++
 	}
 	return n
-}
-
-// sieve decides what stays of a segment.
-type sieve struct {
-	keep  []bool // of each frame, in order
-	bytes int64  // of the frames that stay, in a thinned file
-	lost  losses // what some reader has not passed and does not stay
-}
-
-// sift looks at the frames b of a segment. Those before passed are needed by
-// nobody.
-func sift(b []byte, salt uint32, passed int64, length time.Duration, damaged func(off, n int64)) sieve {
-	type best struct {
-		frame    int
-		richness int
-		bytes    int64
-		measured time.Time
-	}
-	var s sieve
-	var names interner
-	var e ingest.Entry
-	chosen := map[window]best{}
-	for off, f := range eachFrame(b, salt, damaged) {
-		size := int64(thinnedFrameLen + len(f.record))
-		switch {
-		case off+int64(f.size) <= passed:
-			s.keep = append(s.keep, false)
-			continue
-		case decodeRecord(f.record, &e, &names) != nil, e.Answer != nil, protected(&e.Reading):
-			s.keep = append(s.keep, true)
-			s.bytes += size
-			continue
-		}
-		r := &e.Reading
-		w := windowOf(r, length)
-		this := best{len(s.keep), richness(r), size, r.Measured}
-		old, taken := chosen[w]
-		stays := !taken || this.richness > old.richness
-		s.keep = append(s.keep, stays)
-		if stays {
-			chosen[w] = this
-			s.bytes += size - old.bytes
-		}
-		switch {
-		case taken && stays:
-			s.keep[old.frame] = false
-			s.lost.add(r.Class, old.measured)
-		case taken:
-			s.lost.add(r.Class, r.Measured)
-		}
-	}
-	return s
 }
 
 // eachFrame yields the frames in b with their offsets, and passes over what is
