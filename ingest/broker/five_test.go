@@ -64,19 +64,20 @@ func connect5(username, will string, payload []byte) []byte {
 func (c five) packet(t *testing.T) []byte {
 	t.Helper()
 	_ = c.SetReadDeadline(time.Now().Add(30 * time.Second))
-	b := make([]byte, 2)
-	if _, err := io.ReadFull(c, b); err != nil {
+	var b [2 + 127]byte
+	if _, err := io.ReadFull(c, b[:2]); err != nil {
 		t.Fatal(err)
 	}
-	b = append(b, make([]byte, b[1])...)
-	if _, err := io.ReadFull(c, b[2:]); err != nil {
+	all := b[:2+b[1]&127]
+	if _, err := io.ReadFull(c, all[2:]); err != nil {
 		t.Fatal(err)
 	}
-	return b
+	return all
 }
 
-// appendPublish5 appends a small PUBLISH of QoS 1.
-func appendPublish5(b []byte, topic string, id uint16, properties []byte) []byte {
+// appendPublish5 appends a small position with QoS 1.
+func appendPublish5(b []byte, id uint16, properties []byte) []byte {
+	const topic = "fw/v1/trackers/tr-1/positions"
 	b = append(b, 0x32, byte(2+len(topic)+2+1+len(properties)+2))
 	b = binary.BigEndian.AppendUint16(b, uint16(len(topic)))
 	b = append(b, topic...)
@@ -96,7 +97,7 @@ func TestAcknowledgementsKeepTheOrder(t *testing.T) {
 	for range 50 {
 		var b []byte
 		for id := range uint16(each) {
-			b = appendPublish5(b, "fw/v1/trackers/tr-1/positions", id+1, []byte{1, 1}[:id%2*2])
+			b = appendPublish5(b, id+1, []byte{1, 1}[:id%2*2])
 		}
 		if _, err := c.Write(b); err != nil {
 			t.Fatal(err)
@@ -165,5 +166,35 @@ func TestAConnectIsSmall(t *testing.T) {
 			t.Errorf("a will of %d bytes: % x, %v", tt.will, b, err)
 		}
 		_ = c.Close()
+	}
+}
+
+// TestAWindowOfExactlyOnceIsNoFlood waits as TestAWindowIsNoFlood does.
+func TestAWindowOfExactlyOnceIsNoFlood(t *testing.T) {
+	log := make(floodLog, 10)
+	addr, got := startWith(t, broker.Options{Floods: log, Flood: &broker.Flood{
+		Device: broker.Limits{Rate: 100, Burst: 50}, CutAfter: time.Second,
+	}})
+	n := count(got)
+	c := dial5(t, addr, "tr-1", "")
+	const all = 200
+	for id := range uint16(all) {
+		b := appendPublish5(nil, id+1, nil)
+		b[0] = 0x34
+		_, _ = c.Write(b)
+		if rec := c.packet(t); rec[0] != 0x50 {
+			t.Fatalf("message %d: % x, want a PUBREC", id, rec)
+		}
+		_, _ = c.Write([]byte{0x62, 2, byte((id + 1) >> 8), byte(id + 1)})
+		if comp := c.packet(t); comp[0] != 0x70 {
+			t.Fatalf("message %d: % x, want a PUBCOMP", id, comp)
+		}
+	}
+	if n.positions.Load() != all {
+		t.Errorf("%d taken", n.positions.Load())
+	}
+	log.next(t, ingest.FloodSlowed)
+	if len(log) > 0 {
+		t.Errorf("told %v", <-log)
 	}
 }
