@@ -152,7 +152,7 @@ func TestSinkThatIsAwayRefusesNothing(t *testing.T) {
 		if kept := d.quarantine.Kept(); len(kept) != 0 {
 			t.Errorf("%d in quarantine", len(kept))
 		}
-		d.wantRetained(t, ingest.Position(n)) //nolint:gosec // a count
+		d.wantRetained(t, ingest.Position(n))
 		d.end(t)
 	})
 }

@@ -206,7 +206,7 @@ func TestDevicesAreBounded(t *testing.T) {
 	}
 	made := func(from, to int) (es []ingest.Entry) {
 		for i := from; i < to; i++ {
-			e := numbered(uint64(i)) //nolint:gosec // a count
+			e := numbered(uint64(i))
 			e.Reading.Device = contract.DeviceID(fmt.Sprint("x-", i))
 			es = append(es, e)
 		}
