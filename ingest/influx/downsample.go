@@ -121,6 +121,7 @@ type entry struct {
 	due     int64 // ns
 	noted   bool  // or being noted
 	refused bool  // its summary was, by InfluxDB
+	only    only
 }
 
 // whatOf is the number of the measurement of the class, or false.
@@ -184,6 +185,7 @@ func (d *Downsampler) Touched(ctx context.Context, readings []*contract.Reading)
 	var (
 		late []window
 		last window
+		all  bool // the last is of all devices
 	)
 	d.mu.Lock()
 	mark := d.mark
@@ -193,14 +195,22 @@ func (d *Downsampler) Touched(ctx context.Context, readings []*contract.Reading)
 	for i, r := range readings {
 		n, ok := whatOf(r.Class)
 		w := window{n, floorTo(r.Measured.UnixNano(), tenMinutes)}
-		if !ok || i > 0 && w == last {
+		if !ok || i > 0 && w == last && all {
 			continue
 		}
-		last = w
-		if _, known := d.pending[w]; known {
+		last, all = w, now < w.end()+int64(settle)
+		if e, known := d.pending[w]; known {
+			if more, changed := e.only.with(r.Device); changed {
+				e.only = more
+				d.pending[w] = e
+			}
+			all = e.only == nil
 			continue
 		}
 		e := entry{due: dueAt(w, now), noted: w.start < mark}
+		if !all { // a late one, not the fleet
+			e.only, _ = only{}.with(r.Device)
+		}
 		if e.noted {
 			late = append(late, w)
 			if !d.loaded && len(d.pending) >= unloaded {
@@ -278,10 +288,10 @@ func (d *Downsampler) round(ctx context.Context) (again bool, err error) {
 	groups := d.due()
 	var stuck error // the sweep: it goes on when InfluxDB takes its summaries
 	sweep := func() error {
-		if stuck != nil {
-			return nil
+		var err error
+		if stuck == nil {
+			err = d.sweepOn(ctx)
 		}
-		err := d.sweepOn(ctx)
 		if isRefusal(err) {
 			stuck, err = err, nil
 		}
@@ -289,7 +299,7 @@ func (d *Downsampler) round(ctx context.Context) (again bool, err error) {
 	}
 	for len(groups) > 0 && time.Since(began) < d.o.Every {
 		err := d.politely(ctx, func() error {
-			_, err := d.do(ctx, groups[0])
+			_, err := d.do(ctx, groups[0], false)
 			return err
 		})
 		if err != nil && !isRefusal(err) { // which must not hold up the others
@@ -356,7 +366,7 @@ func (d *Downsampler) sweepOn(ctx context.Context) error {
 			g = append(g, window{what(n), at})
 		}
 		err := d.politely(ctx, func() error {
-			rows, err := d.do(ctx, g)
+			rows, err := d.do(ctx, g, true)
 			found += rows
 			return err
 		})

@@ -254,3 +254,46 @@ func TestSummariesGoInPartsThatAProxyTakes(t *testing.T) {
 		t.Errorf("%d readings summed up, want %d", n, len(rs))
 	}
 }
+
+// TestALateDeviceIsSummedUpAlone: and many late ones as all.
+func TestALateDeviceIsSummedUpAlone(t *testing.T) {
+	for _, tt := range []struct {
+		late  int
+		alone bool
+	}{{1, true}, {32, true}, {33, false}} {
+		t.Run(fmt.Sprint(tt.late), func(t *testing.T) {
+			db := fmt.Sprintf("alone%d", tt.late)
+			c := client(t, influx.Options{Database: db})
+			at := day.Add(-10 * 24 * time.Hour)
+			mustWrite(t, c, fix("other", at, 1), fix("w-0", at, 1))
+			k := clockAt(day.Add(72 * time.Hour))
+			d := downsamplerOn(t, c, k)
+			roundsOf(t, d)
+			// What is summed up anew loses this.
+			marked := at.Truncate(10 * time.Minute)
+			say(t, http.MethodPost, "/write", url.Values{"db": {db}, "rp": {"m10"}},
+				fmt.Sprintf("position_10m,device=other,kind=tracker count=1000i %d", marked.UnixNano()))
+			var rs []contract.Reading
+			for i := range tt.late {
+				rs = append(rs, fix(contract.DeviceID(fmt.Sprintf("w-%d", i)), at, 2))
+			}
+			rs = append(rs, rs[0])
+			if err := influx.Observe(c, d).Write(t.Context(), rs); err != nil {
+				t.Fatal(err)
+			}
+			k.advance(7 * time.Hour)
+			roundsOf(t, d)
+			want := 2 + tt.late // readings
+			if tt.alone {
+				want += 999
+			}
+			if _, n := storedWindows(t, db, "m10", "position_10m"); n != want {
+				t.Errorf("windows of %d readings, want %d", n, want)
+			}
+			days := 2 + tt.late // the other's day is not touched, or made of one reading again
+			if _, n := storedWindows(t, db, "daily", "position_1d"); n != days {
+				t.Errorf("days of %d readings, want %d", n, days)
+			}
+		})
+	}
+}

@@ -16,11 +16,11 @@ import (
 
 // sum reads what lies in the windows, which are of one measurement, and writes
 // what it comes to. Rows is how many points that took.
-func (d *Downsampler) sum(ctx context.Context, g []window) (rows int, err error) {
+func (d *Downsampler) sum(ctx context.Context, g []window, of only) (rows int, err error) {
 	now := d.o.Now()
 	first, last := g[0], g[len(g)-1]
 	if first.what&days == 0 {
-		s := d.adding(first, policyTenMinutes, tenMinutes)
+		s := d.adding(first, policyTenMinutes, tenMinutes, of)
 		if edge := keptFrom(d.c.opt.KeepTenMinutes, now); first.start < edge {
 			s.policy = "" // its days are made of readings
 		}
@@ -31,7 +31,7 @@ func (d *Downsampler) sum(ctx context.Context, g []window) (rows int, err error)
 	if first.start < keptFrom(d.c.opt.KeepDaily, now) {
 		return 0, nil
 	}
-	s := d.adding(first, policyDaily, oneDay)
+	s := d.adding(first, policyDaily, oneDay, of)
 	ctx, cancel := context.WithTimeout(ctx, questionDay)
 	defer cancel()
 	// A day may not be made of the part of it that is still kept.
@@ -62,6 +62,7 @@ type adding struct {
 	what   what
 	policy string // where the summaries go; empty: nowhere
 	every  time.Duration
+	only   only
 
 	device contract.DeviceID // whose rows are coming
 	sums   []deviceSum
@@ -77,8 +78,8 @@ type deviceSum struct {
 	summary    *summary
 }
 
-func (d *Downsampler) adding(w window, policy string, every time.Duration) *adding {
-	return &adding{d: d, what: w.what, policy: policy, every: every}
+func (d *Downsampler) adding(w window, policy string, every time.Duration, of only) *adding {
+	return &adding{d: d, what: w.what, policy: policy, every: every, only: of}
 }
 
 // of is the sum that belongs to the row.
@@ -107,8 +108,8 @@ func (a *adding) readings(ctx context.Context, from, to int64, only []window) (r
 	classes := map[string]contract.Class{measurementEnvironment: contract.Environment, measurementStatus: contract.Status}
 	dec := csvDecoder{class: classes[a.what.measurement()]}
 	var s stored
-	statement := fmt.Sprintf("SELECT * FROM %s WHERE time >= %d AND time < %d GROUP BY %s",
-		ident(a.what.measurement()), from, to, ident(tagDevice))
+	statement := fmt.Sprintf("SELECT * FROM %s WHERE time >= %d AND time < %d%s GROUP BY %s",
+		ident(a.what.measurement()), from, to, a.only.filter(), ident(tagDevice))
 	return a.run(ctx, statement, func(row *csvRow) error {
 		if !dec.row(row, &s) {
 			return nil
@@ -132,8 +133,8 @@ func (a *adding) readings(ctx context.Context, from, to int64, only []window) (r
 func (a *adding) summaries(ctx context.Context, from, to int64) (rows int, err error) {
 	var dec summaryDecoder
 	var one summary
-	statement := fmt.Sprintf("SELECT * FROM %s.%s WHERE time >= %d AND time < %d GROUP BY %s",
-		ident(policyTenMinutes), ident(a.what.measurement()+suffixTenMinutes), from, to, ident(tagDevice))
+	statement := fmt.Sprintf("SELECT * FROM %s.%s WHERE time >= %d AND time < %d%s GROUP BY %s",
+		ident(policyTenMinutes), ident(a.what.measurement()+suffixTenMinutes), from, to, a.only.filter(), ident(tagDevice))
 	return a.run(ctx, statement, func(row *csvRow) error {
 		dec.prepare(row.columns)
 		one = summary{}

@@ -39,17 +39,25 @@ func (d *Downsampler) due() [][]window {
 	return groups
 }
 
-// do sums up one group of windows, and says how many points that took.
-func (d *Downsampler) do(ctx context.Context, g []window) (rows int, err error) {
+// do sums up one group of windows, whole or of the devices that have touched them,
+// and says how many points that took.
+func (d *Downsampler) do(ctx context.Context, g []window, whole bool) (rows int, err error) {
 	// What is touched from now on comes into the set again.
 	d.mu.Lock()
 	taken := make([]entry, len(g))
 	for i, w := range g {
 		taken[i] = d.pending[w]
 		delete(d.pending, w)
+		if whole {
+			taken[i].only = nil
+		}
 	}
 	d.mu.Unlock()
-	rows, err = d.sum(ctx, g)
+	of := taken[0].only
+	for _, e := range taken {
+		of = of.and(e.only)
+	}
+	rows, err = d.sum(ctx, g, of)
 	if err == nil {
 		err = d.finish(ctx, g, taken, rows)
 	}
@@ -70,8 +78,9 @@ func (d *Downsampler) do(ctx context.Context, g []window) (rows int, err error) 
 	for i, w := range g {
 		if now, again := d.pending[w]; again {
 			taken[i].noted = taken[i].noted || now.noted
+			taken[i].only = taken[i].only.and(now.only)
 		}
-		d.pending[w] = entry{due: retry, noted: taken[i].noted, refused: refused || taken[i].refused}
+		d.pending[w] = entry{due: retry, noted: taken[i].noted, refused: refused || taken[i].refused, only: taken[i].only}
 	}
 	return 0, err
 }
@@ -80,7 +89,7 @@ func (d *Downsampler) do(ctx context.Context, g []window) (rows int, err error) 
 func (d *Downsampler) finish(ctx context.Context, g []window, taken []entry, rows int) error {
 	var days []window
 	if rows > 0 {
-		days = d.touchDays(g)
+		days = d.touchDays(g, taken)
 	}
 	d.noting.Lock()
 	defer d.noting.Unlock()
@@ -112,20 +121,24 @@ func (d *Downsampler) forget(ws []window) {
 
 // touchDays puts the days of the windows on the list, and returns those that
 // were not there.
-func (d *Downsampler) touchDays(g []window) []window {
+func (d *Downsampler) touchDays(g []window, taken []entry) []window {
 	now := d.o.Now().UnixNano()
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	var fresh []window
-	for _, w := range g {
+	for i, w := range g {
 		if w.what&days != 0 {
 			continue
 		}
 		day := window{w.what | days, floorTo(w.start, oneDay)}
-		if _, known := d.pending[day]; !known {
-			d.pending[day] = entry{due: max(day.end(), now) + int64(settleDay), noted: true}
+		e, known := d.pending[day]
+		if known {
+			e.only = e.only.and(taken[i].only)
+		} else {
+			e = entry{due: max(day.end(), now) + int64(settleDay), noted: true, only: taken[i].only}
 			fresh = append(fresh, day)
 		}
+		d.pending[day] = e
 	}
 	return fresh
 }

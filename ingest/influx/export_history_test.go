@@ -2,6 +2,7 @@ package influx
 
 import (
 	"context"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus/testutil"
 )
@@ -31,6 +32,9 @@ func (d *Downsampler) Pending() int {
 
 // Done is how many windows were summed up.
 func (d *Downsampler) Done() float64 { return testutil.ToFloat64(d.done) }
+
+// RawKept is how long readings are really kept.
+func (c *Client) RawKept(ctx context.Context) (time.Duration, error) { return c.askRawKept(ctx) }
 
 // Database is the database's name.
 func (c *Client) Database() string { return c.opt.Database }

@@ -197,7 +197,7 @@ func (f *v2) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case "GET /api/v2/buckets":
 		found := []map[string]any{}
 		for _, b := range f.buckets {
-			if b["name"] == q.Get("name") && b["orgID"] == q.Get("orgID") {
+			if b["name"] == q.Get("name") && (b["orgID"] == q.Get("orgID") || q.Get("org") == "baoding") {
 				found = append(found, b)
 			}
 		}
@@ -255,6 +255,18 @@ func TestSetupOfTwoPointX(t *testing.T) {
 		}
 		if len(f.dbrps) != 3 || f.dbrps[0]["bucketID"] != "0000000000000001" || f.dbrps[0]["default"] != true || f.dbrps[1]["default"] != false {
 			t.Errorf("mappings %v", f.dbrps)
+		}
+		// The bucket's own retention counts, also once somebody has changed it.
+		for rules, want := range map[string]time.Duration{
+			"": 0, `[]`: 0, `[{"type":"expire","everySeconds":3600}]`: time.Hour,
+		} {
+			delete(f.buckets[0], "retentionRules")
+			if rules != "" {
+				f.buckets[0]["retentionRules"] = json.RawMessage(rules)
+			}
+			if keep, err := connect(t, o).RawKept(t.Context()); err != nil || keep != want {
+				t.Errorf("readings are kept %s (%v), want %s", keep, err, want)
+			}
 		}
 		f.dbrps[0]["bucketID"] = "0000000000000099"
 		if err := connect(t, o).Setup(t.Context()); err == nil || !strings.Contains(err.Error(), "another bucket") {
