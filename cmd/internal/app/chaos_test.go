@@ -27,7 +27,7 @@ import (
 // What `make chaos` sets to make it longer.
 const (
 	chaosSeeds    = "CHAOS_SEEDS"    // count of seeds; default 20
-	chaosReadings = "CHAOS_READINGS" // of one seed; default 25,000
+	chaosReadings = "CHAOS_READINGS" // of one seed; default 15,000
 	chaosOutage   = "CHAOS_OUTAGE"   // how long InfluxDB stands still when it does; default up to 2 s
 )
 
@@ -40,7 +40,7 @@ const chaosDevices = 50
 // when it was killed, and these are counted by the gaps in seq.
 func TestChaosLosesNothingAcknowledged(t *testing.T) {
 	seeds := fromEnv(t, chaosSeeds, 20)
-	readings := fromEnv(t, chaosReadings, 25_000)
+	readings := fromEnv(t, chaosReadings, 15_000)
 	var outage time.Duration
 	if s := os.Getenv(chaosOutage); s != "" {
 		var err error
