@@ -53,6 +53,9 @@ type Alert struct {
 	Evidence    []Evidence
 	Acks        []Ack
 	Order       string // id of the order it caused, or empty
+	Incident    string // id of the incident it belongs to; empty: of none
+	Hush        Hush   // what keeps it from people; zero: nothing
+	Explain     Explanation
 	Demo        bool
 }
 
@@ -90,13 +93,19 @@ type EventType string
 
 // The events that go out on GET /events.
 const (
-	EventAlert    EventType = "alert"    // an alert was raised or changed; Data is {"id"}
-	EventOrder    EventType = "order"    // an order was given or changed; Data is {"id"}
-	EventDelivery EventType = "delivery" // one team's delivery changed; Data is {"order","team"}
-	EventWarning  EventType = "warning"  // a weather warning came, changed or ended; Data is {"id"}
-	EventSeason   EventType = "season"   // the season table changed
-	EventRoster   EventType = "roster"   // areas, teams or devices changed
-	EventCommand  EventType = "command"  // a command to a tracker was given or changed; Data is {"id","device","state"}
+	EventAlert     EventType = "alert"     // an alert was raised or changed; Data is {"id"}
+	EventOrder     EventType = "order"     // an order was given or changed; Data is {"id"}
+	EventDelivery  EventType = "delivery"  // one team's delivery changed; Data is {"order","team"}
+	EventWarning   EventType = "warning"   // a weather warning came, changed or ended; Data is {"id"}
+	EventSeason    EventType = "season"    // the season table changed
+	EventRoster    EventType = "roster"    // areas, teams or devices changed
+	EventCommand   EventType = "command"   // a command to a tracker was given or changed; Data is {"id","device","state"}
+	EventIncident  EventType = "incident"  // an incident was opened, changed or closed; Data is {"id"}
+	EventSilence   EventType = "silence"   // a silence was made or lifted; Data is {"id"}
+	EventDanger    EventType = "danger"    // fire danger was rated; Data is {"day"}
+	EventReadiness EventType = "readiness" // readiness was proposed or set; Data is {"areas":[…]}
+	EventDocument  EventType = "document"  // a version of rules, a table or a list was saved or approved; Data is {"kind","version"}
+	EventHotspot   EventType = "hotspot"   // hotspots were imported; Data is {"added":n}
 )
 
 // Event tells that something changed. Events are rows with a rising id, written

@@ -16,7 +16,11 @@ type Surroundings struct {
 	SeasonUnknown bool       // no season table could be read
 	Warning       Severity   // the highest in force that bears on fire; Notice: none
 	WarningEvent  string     // 中文 name of what it warns of
-	WarnUnknown   bool       // the warnings could not be read
+	WarnUnknown   bool       // the warnings could not be read, or their feed is stale
+	Danger        DangerLevel
+	DangerHeld    bool   // the level is degraded: held from an earlier day, or of too few stations
+	DryDays       int    // whole days since rain of 0.3 mm or more; -1: unknown
+	Special       string // 中文 name of the special day: 清明; empty: none
 }
 
 // SurroundingsAt works out an area's surroundings. A nil table is an unknown

@@ -63,7 +63,11 @@ type Judged struct {
 	States   []RuleState
 	Cleared  []RuleState // states to delete; Rule and Subject matter
 	Alerts   []Alert     // inserted, or replaced but for Acks and Order, which others own
-	Events   []Event
+	// Incidents are inserted, or replaced but for Confirmed, Refuted and By,
+	// which others own.
+	Incidents []Incident
+	Hotspots  map[string]string // judged ones: the id of the alert that each caused, or empty
+	Events    []Event
 }
 
 // AlertStore keeps alerts and the engine's state.

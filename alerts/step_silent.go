@@ -170,8 +170,8 @@ func silenceOver(now time.Time, st SubjectState, why string) (SubjectState, []Fi
 	return st, out
 }
 
-// Silence counts the devices of a county.
-type Silence struct {
+// CountySilence counts the devices of a county.
+type CountySilence struct {
 	County   Area
 	Expected int
 	Silent   int // pending and not told, held, or firing
@@ -180,7 +180,7 @@ type Silence struct {
 }
 
 // Count adds a device that is expected, with its state.
-func (s *Silence) Count(now time.Time, rule *Rule, st *SubjectState) {
+func (s *CountySilence) Count(now time.Time, rule *Rule, st *SubjectState) {
 	s.Expected++
 	if st.State != Pending && st.State != Firing {
 		return
@@ -208,7 +208,7 @@ func OutageSubject(county string) string { return "area:" + county }
 // broker, the network or the power, and one alert stands for all of them. It
 // lists whom it holds back. When fewer than half of that many are silent it is
 // over, and those that still are get alerts of their own.
-func StepOutage(now time.Time, rule *Rule, st SubjectState, s Silence, ctx *Context) (SubjectState, []Finding) {
+func StepOutage(now time.Time, rule *Rule, st SubjectState, s CountySilence, ctx *Context) (SubjectState, []Finding) {
 	storm := rule.Silent.Storm
 	enough := func(n int) bool { return n >= storm.Devices && float64(n) >= storm.Share*float64(s.Expected) }
 	i := st.standing()

@@ -118,7 +118,8 @@ func (d *Dispatcher) follow(ctx context.Context, now time.Time) (more bool, err 
 					return false, err
 				}
 			}
-		case alerts.EventAlert, alerts.EventWarning, alerts.EventSeason, alerts.EventRoster, alerts.EventCommand:
+		case alerts.EventAlert, alerts.EventWarning, alerts.EventSeason, alerts.EventRoster, alerts.EventCommand,
+			alerts.EventIncident, alerts.EventSilence, alerts.EventDanger, alerts.EventReadiness, alerts.EventDocument, alerts.EventHotspot:
 		}
 		d.cursor = e.ID
 	}

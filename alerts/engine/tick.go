@@ -77,10 +77,10 @@ func (b *bench) timed(now time.Time) {
 // devices that it explains.
 func (b *bench) silence(now time.Time, i int) {
 	rule := &b.rules[i]
-	counties := make(map[string]*alerts.Silence)
+	counties := make(map[string]*alerts.CountySilence)
 	for k := range b.outages {
 		if k.rule == i {
-			counties[k.county] = &alerts.Silence{County: b.county(k.county)}
+			counties[k.county] = &alerts.CountySilence{County: b.county(k.county)}
 		}
 	}
 	for _, s := range b.order {
@@ -89,7 +89,7 @@ func (b *bench) silence(now time.Time, i int) {
 		}
 		c := counties[s.county]
 		if c == nil {
-			c = &alerts.Silence{County: b.county(s.county)}
+			c = &alerts.CountySilence{County: b.county(s.county)}
 			counties[s.county] = c
 		}
 		switch st := s.states[i]; {
