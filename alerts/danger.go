@@ -15,6 +15,16 @@ type DangerLevel uint8
 // DangerUnknown is the level of an area of which nothing is known.
 const DangerUnknown DangerLevel = 0
 
+// The methods of rating; see package danger. Both are kept of each day, and a
+// setting says whose level counts.
+const (
+	DangerFWI = "fwi" // by the noon of the day
+	DangerHTZ = "htz" // by the whole day, the approximation of LY/T 1172-95
+)
+
+// DangerMethods lists every method.
+var DangerMethods = []string{DangerHTZ, DangerFWI}
+
 var dangerNames = [...]string{"不明", "低度危险", "中度危险", "较高危险", "高度危险", "极度危险"}
 
 // Chinese is the level's name on screen.
@@ -39,7 +49,9 @@ type StationDay struct {
 	// (a gap was filled in) or "restarted" (a gap was too long).
 	Chain string
 	Note  string // 中文: what is missing, bridged or restarted; empty: nothing
-	At    time.Time
+	// Provisional says that the day is not over: its last 24 hours stand for it.
+	Provisional bool
+	At          time.Time // when it was rated
 }
 
 // AreaDanger is one area's fire danger on one local day.
@@ -51,11 +63,13 @@ type AreaDanger struct {
 	Version  string
 	Degraded bool            // held from an earlier day, or taken from fewer stations than there should be
 	HeldFrom string          // the day that the level is held from; empty: of this day
-	DryDays  int             // days since rain of 0.3 mm or more; -1: unknown
-	Value    float64         // the score that the level stands for: HTZ's or FWI's
+	DryDays  int             // whole days since rain of 0.3 mm or more; -1: unknown
+	Value    float64         // the score that the level stands for: HTZ's or FWI's; 0 when the level is unknown
 	Stations []StationWeight // that it was taken from, the heaviest first
 	Note     string          // 中文 reason
-	At       time.Time
+	// Provisional says that the day is not over: its last 24 hours stand for it.
+	Provisional bool
+	At          time.Time // when it was rated
 }
 
 // StationWeight is a station's share in an area's level.
@@ -71,9 +85,10 @@ type StationWeight struct {
 // method and day, or by area, method and day.
 type DangerStore interface {
 	SaveDanger(ctx context.Context, stations []StationDay, areas []AreaDanger, evs []Event) error
-	// StationDays are those of one station, of all methods, by day rising; both
-	// days are included. An empty station means all.
+	// StationDays are those of one station, of all methods, by day, station and
+	// method rising; both days are included. An empty station means all.
 	StationDays(ctx context.Context, station contract.DeviceID, from, to string) ([]StationDay, error)
-	// AreaDangers are by day and area rising; an empty area means all.
+	// AreaDangers are of all methods, by day, area and method rising; both days
+	// are included. An empty area means all.
 	AreaDangers(ctx context.Context, area, from, to string) ([]AreaDanger, error)
 }

@@ -25,6 +25,7 @@ type Store interface {
 	alerts.EventStore
 	alerts.AuditStore
 	alerts.LeaseStore
+	alerts.DangerStore
 }
 
 // StoreSuite checks what the ports promise. open returns an empty store, which
@@ -47,6 +48,7 @@ func StoreSuite(t *testing.T, open func(t *testing.T) Store) {
 		{"Events", eventTests},
 		{"Audits", auditTests},
 		{"Leases", leaseTests},
+		{"Danger", dangerTests},
 	} {
 		t.Run(group.name, func(t *testing.T) {
 			for name, test := range group.tests {

@@ -30,6 +30,7 @@ var (
 	_ alerts.EventStore   = (*Store)(nil)
 	_ alerts.AuditStore   = (*Store)(nil)
 	_ alerts.LeaseStore   = (*Store)(nil)
+	_ alerts.DangerStore  = (*Store)(nil)
 )
 
 const (

@@ -37,6 +37,7 @@ type Store struct {
 	events     []alerts.Event
 	audits     []alerts.Audit
 	leases     map[string]lease
+	dangers    dangers
 }
 
 type (
@@ -65,6 +66,7 @@ var (
 	_ alerts.EventStore   = (*Store)(nil)
 	_ alerts.AuditStore   = (*Store)(nil)
 	_ alerts.LeaseStore   = (*Store)(nil)
+	_ alerts.DangerStore  = (*Store)(nil)
 )
 
 // New returns an empty store.
