@@ -17,7 +17,35 @@ const (
 	DeviceSilent RuleType = "device_silent" // a device that is expected does not report
 	SourceReport RuleType = "report"        // a warden reports an ignition source or a hazard
 	BatteryLow   RuleType = "battery_low"   // a notice, no alarm
+	Condition    RuleType = "condition"     // what its own expression says
 )
+
+// Family groups rules by what they are about: the alerts of one family and place
+// belong together.
+type Family string
+
+// The families.
+const (
+	FamilyFire    Family = "fire"
+	FamilyPerson  Family = "person"
+	FamilyDevice  Family = "device"
+	FamilyWeather Family = "weather"
+)
+
+// Families lists every family.
+var Families = []Family{FamilyFire, FamilyPerson, FamilyDevice, FamilyWeather}
+
+// family is that of a type, where the rule names none.
+func (t RuleType) family() Family {
+	switch t {
+	case SOSCall:
+		return FamilyPerson
+	case DeviceSilent, BatteryLow:
+		return FamilyDevice
+	case SensorFire, SourceReport, Condition:
+	}
+	return FamilyFire
+}
 
 // RuleTypes lists every type.
 var RuleTypes = []RuleType{SensorFire, SOSCall, DeviceSilent, SourceReport, BatteryLow}
@@ -39,7 +67,8 @@ type Rule struct {
 	Name     string
 	Version  string // of the rule set
 	Type     RuleType
-	Severity Severity // before season and warnings
+	Family   Family
+	Severity Severity // before season, danger and warnings
 	// For is how long, in measured time, the condition must hold before the
 	// alert is raised; for device_silent, how long a silence is watched before
 	// it is told.
@@ -51,8 +80,11 @@ type Rule struct {
 	// Fresh is how old a reading may be, when it is judged, to give an order
 	// by itself. Older ones notify.
 	Fresh time.Duration
-	// Raise is by how many levels season and warning raise the severity, and
-	// RaiseMax the highest level they may reach.
+	// Actionable is how old what is judged late may be to still call people; what
+	// is older goes on record only. 0: always; an SOS always calls.
+	Actionable time.Duration
+	// Raise is by how many levels season, danger, special day and warning raise
+	// the severity, and RaiseMax the highest level they may reach.
 	Raise    ByContext[int]
 	RaiseMax Severity
 	// Scale multiplies the thresholds: below 1 is more watchful. The lowest
@@ -68,13 +100,16 @@ type Rule struct {
 	Battery *BatteryRule
 }
 
-// ByContext holds a value per season and per colour of a warning in force. Zero
-// means no change. Unknown rules while the season table or the warnings cannot
-// be read: unknown is not calm.
+// ByContext holds a value per season, per high danger level, for special days
+// and per colour of a warning in force. Zero means no change. Unknown rules while
+// the season table or the warnings cannot be read: unknown is not calm.
 type ByContext[T int | float64] struct {
 	Prevention T `yaml:"prevention"`
 	HighDanger T `yaml:"high_danger"`
 	Closure    T `yaml:"closure"`
+	Danger4    T `yaml:"danger_4"`    // 高度危险
+	Danger5    T `yaml:"danger_5"`    // 极度危险
+	SpecialDay T `yaml:"special_day"` // 清明 and the like
 	Blue       T `yaml:"blue"`
 	Yellow     T `yaml:"yellow"`
 	Orange     T `yaml:"orange"`
@@ -92,6 +127,24 @@ func (b *ByContext[T]) season(k SeasonKind) T {
 		return b.Closure
 	}
 	return 0
+}
+
+func (b *ByContext[T]) danger(l DangerLevel) T {
+	switch l {
+	case 4:
+		return b.Danger4
+	case 5:
+		return b.Danger5
+	}
+	return 0
+}
+
+// all lists the values, for checks.
+func (b *ByContext[T]) all() []T {
+	return []T{
+		b.Prevention, b.HighDanger, b.Closure, b.Danger4, b.Danger5, b.SpecialDay,
+		b.Blue, b.Yellow, b.Orange, b.Red, b.Unknown,
+	}
 }
 
 func (b *ByContext[T]) warning(s Severity) T {
@@ -202,6 +255,7 @@ func (r *Rule) Judges(k contract.Kind, c contract.Class) bool {
 		return c == contract.Report
 	case BatteryLow:
 		return true
+	case Condition:
 	}
 	return false
 }

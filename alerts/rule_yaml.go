@@ -1,6 +1,7 @@
 package alerts
 
 import (
+	"cmp"
 	_ "embed"
 	"errors"
 	"fmt"
@@ -37,10 +38,12 @@ type ruleFile struct {
 type ruleLine struct {
 	Name       string             `yaml:"name"`
 	Type       RuleType           `yaml:"type"`
+	Family     Family             `yaml:"family"`
 	Severity   Severity           `yaml:"severity"`
 	For        time.Duration      `yaml:"for"`
 	ClearAfter time.Duration      `yaml:"clear_after"`
 	Fresh      time.Duration      `yaml:"fresh"`
+	Actionable time.Duration      `yaml:"actionable"`
 	Raise      ByContext[int]     `yaml:"raise"`
 	RaiseMax   Severity           `yaml:"raise_max"`
 	Scale      ByContext[float64] `yaml:"scale"`
@@ -169,24 +172,22 @@ func (c *ruleCheck) set(f *ruleFile) RuleSet {
 func (c *ruleCheck) rule(at string, l *ruleLine, version string) Rule {
 	r := Rule{
 		Name: l.Name, Version: version, Type: l.Type, Severity: l.Severity, For: l.For, ClearAfter: l.ClearAfter,
-		Fresh: l.Fresh, Raise: l.Raise, RaiseMax: max(l.RaiseMax, l.Severity), Scale: l.Scale,
+		Family: cmp.Or(l.Family, l.Type.family()),
+		Fresh:  l.Fresh, Actionable: l.Actionable, Raise: l.Raise, RaiseMax: max(l.RaiseMax, l.Severity), Scale: l.Scale,
 	}
 	if !slices.Contains(RuleTypes, l.Type) {
 		c.fault(at+".type", "type %q: want one of %v", l.Type, RuleTypes)
 		return r
 	}
+	c.want(slices.Contains(Families, r.Family), at+".family", "%q: want one of %v", l.Family, Families)
+	c.duration(at+".actionable", l.Actionable, 0, 90*24*time.Hour)
+	c.want(l.Actionable == 0 || l.Type != SOSCall, at+".actionable", "an SOS calls people however late it is")
 	c.duration(at+".for", l.For, 0, 24*time.Hour)
 	c.duration(at+".clear_after", l.ClearAfter, 0, 90*24*time.Hour)
-	for _, x := range []int{
-		l.Raise.Prevention, l.Raise.HighDanger, l.Raise.Closure, l.Raise.Blue, l.Raise.Yellow,
-		l.Raise.Orange, l.Raise.Red, l.Raise.Unknown,
-	} {
+	for _, x := range l.Raise.all() {
 		c.want(x >= 0 && x <= 4, at+".raise", "%d: want 0..4 levels", x)
 	}
-	for _, x := range []float64{
-		l.Scale.Prevention, l.Scale.HighDanger, l.Scale.Closure, l.Scale.Blue, l.Scale.Yellow,
-		l.Scale.Orange, l.Scale.Red, l.Scale.Unknown,
-	} {
+	for _, x := range l.Scale.all() {
 		c.want(x == 0 || x >= 0.3 && x <= 2, at+".scale", "%v: want 0.3..2", x)
 	}
 	if l.Order != nil {

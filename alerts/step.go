@@ -46,6 +46,9 @@ type Finding struct {
 	Kind   FindingKind
 	Alert  *Alert // to be saved; not to be changed
 	Reason string // with Held, 中文
+	By     string // with Held: as HeldBack.By
+	// Late is what a reading that came late was good for; empty: it was in time.
+	Late LateOutcome
 }
 
 // Episode is one stretch of trouble of a subject, with the alert it raised.
@@ -167,19 +170,43 @@ func Step(now time.Time, rule *Rule, st SubjectState, in Input, ctx *Context) (S
 	if in.Reading != nil && in.Reading.Received.After(st.Heard) {
 		st.Heard = in.Reading.Received
 	}
+	var found []Finding
 	switch rule.Type {
 	case SensorFire:
-		return stepFire(now, rule, st, in, ctx)
+		st, found = stepFire(now, rule, st, in, ctx)
 	case SOSCall:
-		return stepSOS(now, rule, st, in, ctx)
+		st, found = stepSOS(now, rule, st, in, ctx)
 	case DeviceSilent:
-		return stepSilent(now, rule, st, in, ctx)
+		st, found = stepSilent(now, rule, st, in, ctx)
 	case SourceReport:
-		return stepReport(now, rule, st, in, ctx)
+		st, found = stepReport(now, rule, st, in, ctx)
 	case BatteryLow:
-		return stepBattery(now, rule, st, in, ctx)
+		st, found = stepBattery(now, rule, st, in, ctx)
+	case Condition:
 	}
-	return st, nil
+	if in.Reading != nil && in.Reading.Late() >= lateAfter {
+		for i := range found {
+			found[i].settleLate()
+		}
+	}
+	return st, found
+}
+
+// settleLate says what a reading that came late was good for. The alert is this
+// step's own copy.
+func (f *Finding) settleLate() {
+	switch {
+	case f.Kind == Ended:
+		f.Late = LateCloses
+	case f.Alert != nil && f.Alert.State == Firing && f.Kind != Recorded:
+		f.Late = LateActionable
+	default:
+		f.Late = LateRecord
+	}
+	if f.Alert == nil || f.Kind == Recorded && f.Alert.Explain.Outcome != LateNone {
+		return // what the alert itself was good for stands
+	}
+	f.Alert.Explain.Outcome = f.Late
 }
 
 // standing is the index of the newest open episode, -1 when there is none.
@@ -252,9 +279,8 @@ func newAlert(now time.Time, rule *Rule, st *SubjectState, r *contract.Reading, 
 	case registered && ctx.Device.Kind == contract.Tracker:
 		a.Reasons = append(a.Reasons, "没有定位，位置为登记的责任区")
 	}
-	var why []string
-	a.Severity, why = rule.severity(base, ctx.Around)
-	a.Reasons = append(a.Reasons, why...)
+	a.Explain.Base, a.Explain.Inputs = base, ctx.Around
+	a.raise(rule.severity(base, ctx.Around))
 	return a
 }
 
@@ -262,7 +288,9 @@ func newAlert(now time.Time, rule *Rule, st *SubjectState, r *contract.Reading, 
 func noOrderWhenLate(now time.Time, rule *Rule, a *Alert) {
 	if rule.Order.Mode == ModeAutomatic && !a.freshEvidence(rule.Fresh) {
 		zh, _ := span(now.Sub(a.Measured))
-		a.Reasons = append(a.Reasons, "测于 "+zh+"前，不自动下令，请人工判断")
+		why := "测于 " + zh + "前，不自动下令，请人工判断"
+		a.Reasons = append(a.Reasons, why)
+		a.holdBack(HeldBack{At: now, By: "late", Why: why})
 	}
 }
 
@@ -333,12 +361,12 @@ func (a *Alert) addReason(why ...string) {
 // worsen raises the alert's severity to what the surroundings ask for; while it
 // stands it is never lowered.
 func (a *Alert) worsen(rule *Rule, base Severity, ctx *Context) bool {
-	level, why := rule.severity(base, ctx.Around)
+	level, steps := rule.severity(base, ctx.Around)
 	if level <= a.Severity {
 		return false
 	}
-	a.Severity = level
-	a.addReason(why...)
+	a.raise(level, steps)
+	a.Explain.Inputs = ctx.Around
 	return true
 }
 

@@ -217,8 +217,7 @@ func StepOutage(now time.Time, rule *Rule, st SubjectState, s CountySilence, ctx
 		a := newAlert(now, rule, &st, nil, storm.Severity, ctx)
 		a.Device, a.Area, a.Reasons = "", s.County.Code, nil
 		a.Lat, a.Lon, a.HasPlace = s.County.Lat, s.County.Lon, s.County.Lat != 0 || s.County.Lon != 0
-		_, why := rule.severity(storm.Severity, ctx.Around)
-		a.addReason(why...)
+		a.raise(rule.severity(storm.Severity, ctx.Around))
 		zh, en := span(storm.Within)
 		a.Summary = fmt.Sprintf("%s %d 台设备中 %d 台在 %s内同时失联，疑似网络、服务器或供电中断", s.County.Name, s.Expected, s.Recent, zh)
 		a.SummaryEn = fmt.Sprintf("%d of %d devices of %s fell silent within %s: network, broker or power?", s.Recent, s.Expected, s.County.Code, en)
