@@ -32,13 +32,15 @@ type Document struct {
 // DocumentStore keeps versioned data.
 type DocumentStore interface {
 	// SaveDocument adds a version; the same again changes nothing, ErrConflict if
-	// that version exists with another body.
+	// that version exists with another body or another Effective. One with an
+	// Approver is approved from the start.
 	SaveDocument(ctx context.Context, d Document, evs []Event) error
 	// ApproveDocument has a version approved; ErrConflict when it is already, or
-	// when the approver is its author and another one is asked for.
+	// when the approver is its author: what was saved without an approver waits
+	// for a second person. ErrNotFound: there is no such version.
 	ApproveDocument(ctx context.Context, kind DocumentKind, version, approver string, at time.Time, evs []Event) (Document, error)
 	// Document is the approved one that rules at the time; ErrNotFound: none does.
 	Document(ctx context.Context, kind DocumentKind, at time.Time) (Document, error)
-	// Documents are all versions of a kind, newest first.
+	// Documents are all versions of a kind, the last saved first.
 	Documents(ctx context.Context, kind DocumentKind, limit int) ([]Document, error)
 }

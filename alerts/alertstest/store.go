@@ -26,6 +26,7 @@ type Store interface {
 	alerts.AuditStore
 	alerts.LeaseStore
 	alerts.DangerStore
+	alerts.DocumentStore
 }
 
 // StoreSuite checks what the ports promise. open returns an empty store, which
@@ -49,6 +50,7 @@ func StoreSuite(t *testing.T, open func(t *testing.T) Store) {
 		{"Audits", auditTests},
 		{"Leases", leaseTests},
 		{"Danger", dangerTests},
+		{"Documents", documentTests},
 	} {
 		t.Run(group.name, func(t *testing.T) {
 			for name, test := range group.tests {

@@ -31,6 +31,8 @@ var (
 	_ alerts.AuditStore   = (*Store)(nil)
 	_ alerts.LeaseStore   = (*Store)(nil)
 	_ alerts.DangerStore  = (*Store)(nil)
+
+	_ alerts.DocumentStore = (*Store)(nil)
 )
 
 const (

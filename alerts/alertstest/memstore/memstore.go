@@ -38,6 +38,7 @@ type Store struct {
 	audits     []alerts.Audit
 	leases     map[string]lease
 	dangers    dangers
+	documents  []alerts.Document // in the order of being saved
 }
 
 type (
@@ -67,6 +68,8 @@ var (
 	_ alerts.AuditStore   = (*Store)(nil)
 	_ alerts.LeaseStore   = (*Store)(nil)
 	_ alerts.DangerStore  = (*Store)(nil)
+
+	_ alerts.DocumentStore = (*Store)(nil)
 )
 
 // New returns an empty store.
