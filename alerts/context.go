@@ -23,10 +23,11 @@ type Surroundings struct {
 	Special       string // 中文 name of the special day: 清明; empty: none
 }
 
-// SurroundingsAt works out an area's surroundings. A nil table is an unknown
-// one; weather is RuleSet.Weather.
+// SurroundingsAt works out an area's surroundings, but for the fire danger,
+// which WithDanger adds. A nil table is an unknown one; weather is
+// RuleSet.Weather.
 func SurroundingsAt(areas Areas, table *SeasonTable, warnings []Warning, weather []string, area string, at time.Time) Surroundings {
-	var s Surroundings
+	s := Surroundings{DryDays: -1}
 	if table == nil {
 		s.SeasonUnknown = true
 	} else if kinds := table.KindsOn(areas, area, at); len(kinds) > 0 {

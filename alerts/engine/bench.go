@@ -38,6 +38,8 @@ type bench struct {
 	seasonsAt time.Time
 	warnings  []alerts.Warning
 	warnKnown bool
+	danger    alerts.DangerTable
+	dangerAt  time.Time                      // when it was read; zero: never
 	around    map[string]alerts.Surroundings // by township code
 	listening time.Time
 	followed  time.Time // until when everything that came is judged, by us or by those before us

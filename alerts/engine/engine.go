@@ -11,6 +11,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -50,6 +51,9 @@ type Options struct {
 	Now     func() time.Time  // nil: time.Now
 	Policy  alerts.Policy     // until when the teams of an order must answer; zero: alerts.DefaultPolicy
 	Demo    bool              // mark alerts as 演示 even when the roster does not say so
+	// Danger is where the fire danger of each day is read; nil: it is unknown.
+	Danger       alerts.DangerStore
+	DangerMethod string // whose level counts; empty: alerts.DangerHTZ
 
 	Log        *zap.Logger
 	Registerer prometheus.Registerer // nil: metrics are kept, and shown to nobody
@@ -89,6 +93,12 @@ func New(o Options) (*Engine, error) {
 	}
 	if o.Nudge == nil {
 		o.Nudge = func() {}
+	}
+	if o.DangerMethod == "" {
+		o.DangerMethod = alerts.DangerHTZ
+	}
+	if !slices.Contains(alerts.DangerMethods, o.DangerMethod) {
+		return nil, fmt.Errorf("engine options: DangerMethod %q: want one of %v", o.DangerMethod, alerts.DangerMethods)
 	}
 	o.Policy = o.Policy.OrDefault()
 	if err := o.Policy.Validate(); err != nil {

@@ -32,7 +32,7 @@ func (b *bench) tick(ctx context.Context) error {
 	if err := b.renew(ctx); err != nil {
 		return err
 	}
-	if err := b.reload(ctx, now); err != nil {
+	if err := errors.Join(b.reload(ctx, now), b.reloadDanger(ctx, now)); err != nil {
 		b.set(partStore, err) // the last known roster, seasons and warnings rule on
 	} else {
 		b.set(partStore, nil)
@@ -226,7 +226,7 @@ func (b *bench) surroundings(now time.Time, area string) alerts.Surroundings {
 func (b *bench) surroundingsNow(now time.Time, area string) alerts.Surroundings {
 	a := alerts.SurroundingsAt(b.areas, b.seasons, b.warnings, b.Rules.Weather, area, now)
 	a.WarnUnknown = !b.warnKnown
-	return a
+	return a.WithDanger(b.danger, b.areas, area, now)
 }
 
 // refresh works the surroundings out anew, and has judged again what they are
