@@ -72,12 +72,9 @@ func Blocks(a *Alert) []Block {
 				break
 			}
 		}
-		b.To = f.Expires
-		if b.To.IsZero() {
-			b.To = b.From.Add(defaultLength)
-		}
+		b.To = end(f, b.From)
 		for _, area := range f.Areas {
-			b.AreaDesc, b.Polygons, b.Circles = area.Desc, area.Polygons, area.Circles
+			b.AreaDesc, b.Polygons, b.Circles = collapse(area.Desc), area.Polygons, area.Circles
 			b.Codes = areaCodes(area.Geocodes)
 			out = append(out, b)
 		}
@@ -86,6 +83,26 @@ func Blocks(a *Alert) []Block {
 		}
 	}
 	return out
+}
+
+// end is when what f warns of is over. Expires is when the message lapses: where
+// it names the end of the event itself (eventEndingTime) and that is later, it
+// holds to there, and where the message lapses before the event begins the end
+// is not known.
+func end(f Info, from time.Time) time.Time {
+	to := f.Expires
+	for _, p := range f.Parameters {
+		if !strings.EqualFold(collapse(p.Name), "eventEndingTime") {
+			continue
+		}
+		if t, ok := parseTime(p.Value, false); ok && t.After(to) {
+			to = t
+		}
+	}
+	if !to.After(from) {
+		return from.Add(defaultLength)
+	}
+	return to
 }
 
 // Summary is what a message says to people, in the language that Blocks takes.
@@ -107,8 +124,8 @@ func Summarize(a *Alert) Summary {
 	}
 	f := infos[0]
 	s.EventCode, s.Event = event(f)
-	s.Issuer = cmp.Or(f.SenderName, a.Sender)
-	s.Headline, s.Text, s.Measures = f.Headline, f.Description, f.Instruction
+	s.Issuer = cmp.Or(collapse(f.SenderName), a.Sender)
+	s.Headline, s.Text, s.Measures = collapse(f.Headline), collapse(f.Description), collapse(f.Instruction)
 	return s
 }
 
@@ -163,10 +180,10 @@ var events = []struct{ code, name string }{
 }
 
 func event(f Info) (code, name string) {
-	name = f.Event
+	name = collapse(f.Event)
 	for _, c := range f.EventCodes {
 		for _, e := range events {
-			if strings.EqualFold(c.Value, e.code) {
+			if strings.EqualFold(collapse(c.Value), e.code) {
 				return e.code, e.name
 			}
 		}
@@ -177,7 +194,7 @@ func event(f Info) (code, name string) {
 		}
 	}
 	for _, c := range f.EventCodes { // 11Bnn of another kind of weather
-		if v := strings.ToUpper(c.Value); len(v) == 5 && strings.HasPrefix(v, "11B") {
+		if v := strings.ToUpper(collapse(c.Value)); len(v) == 5 && strings.HasPrefix(v, "11B") {
 			return v, name
 		}
 	}
@@ -263,12 +280,12 @@ func lastColour(s string) Level {
 // becomes its township's: better too many warned than too few.
 func areaCodes(geocodes []Pair) (out []string) {
 	for _, g := range geocodes {
-		name := strings.ToUpper(g.Name)
+		name := strings.ToUpper(collapse(g.Name))
 		if slices.ContainsFunc([]string{"SAME", "FIPS", "UGC", "EMMA", "NUTS", "WARNCELL", "CLC", "PROFILE:CAP-CP"},
 			func(foreign string) bool { return strings.HasPrefix(name, foreign) }) {
 			continue
 		}
-		for _, code := range strings.FieldsFunc(g.Value, func(r rune) bool { return strings.ContainsRune(",; ，；、", r) }) {
+		for _, code := range strings.FieldsFunc(g.Value, func(r rune) bool { return strings.ContainsRune(",; \t\r\n，；、", r) }) {
 			if code = areaCode(code); code != "" && !slices.Contains(out, code) {
 				out = append(out, code)
 			}

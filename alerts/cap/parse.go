@@ -18,7 +18,8 @@ const (
 	// Namespace is that of CAP 1.2.
 	Namespace = "urn:oasis:names:tc:emergency:cap:1.2"
 
-	namespaceOf     = "urn:oasis:names:tc:emergency:cap:" // of any version
+	namespaceOf     = "urn:oasis:names:tc:emergency:cap:" // of any version of OASIS
+	xsi             = "http://www.w3.org/2001/XMLSchema-instance"
 	dsig            = "http://www.w3.org/2000/09/xmldsig#"
 	maxSignature    = 32 // depth of a signature that is passed over
 	maxFaults       = 20
@@ -58,18 +59,43 @@ func (f Fault) String() string {
 	return s
 }
 
-// Parse reads one CAP 1.2 document and checks all of it: order and number of
-// elements, words, times, identifiers, references and shapes. A document type
-// or an entity of its own is refused, so nothing is ever fetched or unfolded.
-// The error is an *Error.
-func Parse(doc []byte) (*Alert, error) {
+// A Mode is how a document is judged.
+type Mode uint8
+
+// The modes.
+const (
+	// Lenient reads what Chinese sources and careless ones send: a colour as
+	// severity, white space around words and inside pairs of coordinates, empty
+	// polygons, foreign attributes, and faults in what is attached.
+	Lenient Mode = iota
+	// Strict judges by the standard alone: the schema with its types, and the
+	// rules that stand in the text beside it.
+	Strict
+)
+
+// Parse reads one document of CAP 1.2, 1.1 or 1.0 leniently and checks all of
+// it: order and number of elements, words, times, identifiers, references and
+// shapes. A document type or an entity of its own is refused, so nothing is ever
+// fetched or unfolded. The error is an *Error.
+func Parse(doc []byte) (*Alert, error) { return ParseMode(doc, Lenient) }
+
+// Check says what is wrong with a document by the standard of its own version;
+// nil: it is valid. The error is an *Error.
+func Check(doc []byte) error {
+	_, err := ParseMode(doc, Strict)
+	return err
+}
+
+// ParseMode is Parse in the given mode.
+func ParseMode(doc []byte, mode Mode) (*Alert, error) {
 	if len(doc) > MaxBytes {
 		return nil, &Error{[]Fault{{Message: fmt.Sprintf("the document has %d bytes, at most %d are read", len(doc), MaxBytes)}}}
 	}
-	p := &parser{dec: xml.NewDecoder(bytes.NewReader(bytes.TrimPrefix(doc, []byte("\ufeff"))))}
-	p.dec.CharsetReader = func(charset string, _ io.Reader) (io.Reader, error) {
-		return nil, fmt.Errorf("encoding %s is not read: send UTF-8", clip(charset))
+	plain, err := toUTF8(doc)
+	if err != nil {
+		return nil, &Error{[]Fault{{Message: err.Error()}}}
 	}
+	p := &parser{dec: newDecoder(plain), strict: mode == Strict}
 	root, err := p.document()
 	if err != nil {
 		p.fault(p.line(), "", "%s", reason(err))
@@ -82,6 +108,13 @@ func Parse(doc []byte) (*Alert, error) {
 		return nil, &Error{p.faults}
 	}
 	return a, nil
+}
+
+// newDecoder reads XML that is in UTF-8 already, whatever it declares.
+func newDecoder(doc []byte) *xml.Decoder {
+	dec := xml.NewDecoder(bytes.NewReader(doc))
+	dec.CharsetReader = func(_ string, r io.Reader) (io.Reader, error) { return r, nil }
+	return dec
 }
 
 func reason(err error) string {
@@ -124,8 +157,11 @@ func (n *node) get(name string) string {
 }
 
 type parser struct {
-	dec    *xml.Decoder
-	faults []Fault
+	dec     *xml.Decoder
+	strict  bool
+	version *version
+	faults  []Fault
+	notes   []string // of the upgrade
 }
 
 // errEnough ends the reading of a document that is wrong all over.
@@ -145,6 +181,7 @@ func (p *parser) fault(line int, path, format string, args ...any) {
 func (p *parser) document() (*node, error) {
 	var root *node
 	for {
+		at := p.dec.InputOffset()
 		t, err := p.dec.Token()
 		if errors.Is(err, io.EOF) && root != nil {
 			return root, nil
@@ -155,36 +192,81 @@ func (p *parser) document() (*node, error) {
 		switch t := t.(type) {
 		case xml.Directive:
 			return nil, errors.New("a document type (<!DOCTYPE …>) is not allowed: leave it out")
+		case xml.ProcInst:
+			if err := checkInstruction(t, at); err != nil {
+				return nil, err
+			}
 		case xml.CharData:
-			if len(bytes.TrimSpace(t)) > 0 {
+			if len(bytes.Trim(t, xmlSpace)) > 0 {
 				return nil, errors.New("there is text outside of the element alert")
 			}
 		case xml.StartElement:
 			if root != nil {
 				return nil, fmt.Errorf("a second element %s after the end of alert: send one alert in one document", clip(t.Name.Local))
 			}
-			if err := checkRoot(t.Name); err != nil {
+			if p.version, err = versionOf(t.Name); err != nil {
 				return nil, err
 			}
 			root = &node{line: p.line()}
-			if err := p.element(root, schema, 1); err != nil {
+			if err := p.attributes(root, t.Attr); err != nil {
+				return nil, err
+			}
+			if err := p.element(root, p.version.root, 1); err != nil {
 				return nil, err
 			}
 		}
 	}
 }
 
-func checkRoot(name xml.Name) error {
-	version, known := strings.CutPrefix(name.Space, namespaceOf)
-	switch {
-	case name.Local == "alert" && name.Space == Namespace:
+// checkInstruction finds an XML declaration that is none: it stands at the very
+// start and names its version.
+func checkInstruction(t xml.ProcInst, at int64) error {
+	if !strings.EqualFold(t.Target, "xml") {
 		return nil
-	case name.Local == "alert" && known:
-		return fmt.Errorf("this is CAP %s: send CAP 1.2 (xmlns=%q)", clip(version), Namespace)
-	case name.Local == "alert":
-		return fmt.Errorf("alert is in the namespace %q: want xmlns=%q", clip(name.Space), Namespace)
 	}
-	return fmt.Errorf("the document is a %s: want the element alert of CAP 1.2", clip(name.Local))
+	if at != 0 || t.Target != "xml" {
+		return errors.New("not well-formed XML: the declaration <?xml …?> stands at the very start")
+	}
+	if !bytes.HasPrefix(bytes.Trim(t.Inst, xmlSpace), []byte("version")) {
+		return errors.New("not well-formed XML: the declaration <?xml …?> names no version")
+	}
+	return nil
+}
+
+func versionOf(name xml.Name) (*version, error) {
+	if name.Local != "alert" {
+		return nil, fmt.Errorf("the document is a %s: want the element alert of CAP 1.2", clip(name.Local))
+	}
+	for _, v := range versions {
+		if v.namespace == name.Space {
+			return v, nil
+		}
+	}
+	if v, known := strings.CutPrefix(name.Space, namespaceOf); known {
+		return nil, fmt.Errorf("this is CAP %s: send CAP 1.2 (xmlns=%q)", clip(v), Namespace)
+	}
+	return nil, fmt.Errorf("alert is in the namespace %q: want xmlns=%q", clip(name.Space), Namespace)
+}
+
+// attributes checks those of an element: CAP has none of its own.
+func (p *parser) attributes(n *node, attrs []xml.Attr) error {
+	if len(attrs) == 0 {
+		return nil
+	}
+	seen := make(map[xml.Name]bool, len(attrs))
+	for _, a := range attrs {
+		if seen[a.Name] {
+			return fmt.Errorf("not well-formed XML: the attribute %s is there twice", clip(a.Name.Local))
+		}
+		seen[a.Name] = true
+		switch {
+		case a.Name.Space == "xmlns", a.Name.Space == "" && a.Name.Local == "xmlns":
+		case a.Name.Space == xsi && (a.Name.Local == "schemaLocation" || a.Name.Local == "noNamespaceSchemaLocation"):
+		case p.strict:
+			p.fault(n.line, n.path, "CAP %s has no attribute %s here: leave it out", p.version.name, clip(a.Name.Local))
+		}
+	}
+	return nil
 }
 
 // element reads what is inside n up to its end. The depth is that of the schema,
@@ -192,7 +274,7 @@ func checkRoot(name xml.Name) error {
 func (p *parser) element(n *node, s *spec, depth int) error {
 	n.kids = map[string][]*node{}
 	at := 0 // children before this one may not come any more
-	var text []byte
+	var content []byte
 	for {
 		t, err := p.dec.Token()
 		if err != nil {
@@ -204,31 +286,35 @@ func (p *parser) element(n *node, s *spec, depth int) error {
 		switch t := t.(type) {
 		case xml.Directive:
 			return errors.New("a document type or entity (<!…>) is not allowed: leave it out")
+		case xml.ProcInst:
+			if err := checkInstruction(t, 1); err != nil {
+				return err
+			}
 		case xml.CharData:
-			text = append(text, t...)
-			if len(text) > maxElementBytes && !s.large {
+			content = append(content, t...)
+			if len(content) > maxElementBytes && !s.large {
 				return fmt.Errorf("%s has more than %d bytes of text", n.path, maxElementBytes)
 			}
 		case xml.StartElement:
-			if at, err = p.child(n, s, t.Name, at, depth); err != nil {
+			if at, err = p.child(n, s, t, at, depth); err != nil {
 				return err
 			}
 		case xml.EndElement:
-			n.text = string(bytes.TrimSpace(text))
+			n.text = string(content)
 			p.complete(n, s)
 			return nil
 		}
 	}
 }
 
-func (p *parser) child(n *node, s *spec, name xml.Name, at, depth int) (next int, err error) {
-	line := p.line()
-	if name.Space == dsig && depth == 1 {
+func (p *parser) child(n *node, s *spec, t xml.StartElement, at, depth int) (next int, err error) {
+	line, name := p.line(), t.Name
+	if name.Space == dsig && depth == 1 && p.version.signed {
 		return len(s.kids), p.skip()
 	}
 	i := slices.IndexFunc(s.kids, func(k *spec) bool { return k.name == name.Local })
-	if i < 0 || name.Space != Namespace {
-		p.fault(line, n.path, "CAP 1.2 has no element %s here: leave it out, or send it as a parameter", clip(name.Local))
+	if i < 0 || name.Space != p.version.namespace {
+		p.fault(line, n.path, "CAP %s has no element %s here: leave it out, or send it as a parameter", p.version.name, clip(name.Local))
 		return at, p.skip()
 	}
 	k := s.kids[i]
@@ -238,12 +324,17 @@ func (p *parser) child(n *node, s *spec, name xml.Name, at, depth int) (next int
 		kid.path = fmt.Sprintf("%s[%d]", kid.path, len(before)+1)
 	}
 	switch {
+	case i < at && at == len(s.kids):
+		p.fault(line, kid.path, "stands too late: it comes before the signature")
 	case i < at:
 		p.fault(line, kid.path, "stands too late: it comes before %s", s.kids[at].name)
 	case len(before) > 0 && !k.many:
 		p.fault(line, kid.path, "is there twice: leave one out")
 	}
 	n.kids[k.name] = append(before, kid)
+	if err := p.attributes(kid, t.Attr); err != nil {
+		return at, err
+	}
 	return max(at, i), p.element(kid, k, depth+1)
 }
 
@@ -275,14 +366,27 @@ func (p *parser) complete(n *node, s *spec) {
 			p.fault(n.line, joinPath(n.path, k.name), "is missing")
 		}
 	}
+	if len(s.kids) > 0 {
+		if stray := collapse(n.text); stray != "" {
+			p.fault(n.line, n.path, "there is text between the elements: %q", clip(stray))
+		}
+		return
+	}
+	if len(s.words) > 0 && !p.strict {
+		n.text = collapse(n.text)
+	}
 	switch {
-	case len(s.kids) > 0 && n.text != "":
-		p.fault(n.line, n.path, "there is text between the elements: %q", clip(n.text))
-	case len(s.kids) > 0:
-	case n.text == "" && s.filled:
+	case s.filled && collapse(n.text) == "":
 		p.fault(n.line, n.path, "is empty")
 	case len(s.words) > 0 && !slices.Contains(s.words, n.text):
 		p.fault(n.line, n.path, "%q is not one of %s", clip(n.text), strings.Join(s.words, ", "))
+	case p.strict:
+		if msg := s.kind.check(n.text); msg != "" {
+			p.fault(n.line, n.path, "%q %s", clip(n.text), msg)
+		}
+	}
+	if s.kind != kindString {
+		n.text = collapse(n.text)
 	}
 }
 

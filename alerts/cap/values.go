@@ -1,25 +1,23 @@
 package cap
 
 import (
+	"encoding/base64"
 	"fmt"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 )
 
 // alert makes the message of an element that has the right shape, and checks
 // its values.
 func (p *parser) alert(n *node) *Alert {
 	a := &Alert{
-		Identifier: n.get("identifier"), Sender: n.get("sender"), Sent: p.time(n, "sent"),
+		Identifier: p.name(n, "identifier"), Sender: p.name(n, "sender"), Sent: p.time(n, "sent"),
 		Status: n.get("status"), MsgType: n.get("msgType"), Source: n.get("source"),
 		Scope: n.get("scope"), Restriction: n.get("restriction"), Addresses: n.get("addresses"),
 		Note: n.get("note"), Incidents: n.get("incidents"),
-	}
-	for _, name := range []string{"identifier", "sender"} {
-		if msg := checkName(n.get(name)); msg != "" {
-			p.fault(n.kids[name][0].line, name, "%s", msg)
-		}
 	}
 	for _, k := range n.kids["code"] {
 		a.Codes = append(a.Codes, k.text)
@@ -27,22 +25,37 @@ func (p *parser) alert(n *node) *Alert {
 	for _, k := range n.kids["references"] {
 		a.References = p.references(k)
 	}
+	for _, k := range n.kids["incidents"] {
+		if strings.Count(k.text, `"`)%2 != 0 {
+			p.fault(k.line, k.path, "%q has a quotation mark that is not closed: names with blanks stand between two", clip(k.text))
+		}
+	}
 	for _, k := range n.kids["info"] {
 		a.Infos = append(a.Infos, p.info(k))
 	}
-	switch {
-	case a.MsgType != "Alert" && n.get("references") == "":
+	if a.MsgType != "Alert" && collapse(n.get("references")) == "" {
 		p.fault(n.line, "references", "is missing: %s says which message it is about, as sender,identifier,sent", a.MsgType)
-	case (a.MsgType == "Alert" || a.MsgType == "Update") && len(a.Infos) == 0:
-		p.fault(n.line, "info", "is missing: %s says what it warns of", a.MsgType)
 	}
-	if a.Scope == "Restricted" && a.Restriction == "" {
+	if a.Scope == "Restricted" && collapse(a.Restriction) == "" {
 		p.fault(n.line, "restriction", "is missing: scope Restricted says to whom")
 	}
-	if a.Scope == "Private" && a.Addresses == "" {
+	if a.Scope == "Private" && collapse(a.Addresses) == "" {
 		p.fault(n.line, "addresses", "is missing: scope Private says to whom")
 	}
+	p.upgrade(a, n)
 	return a
+}
+
+// name reads an identifier or a sender.
+func (p *parser) name(n *node, name string) string {
+	s := n.get(name)
+	if !p.strict {
+		s = collapse(s)
+	}
+	if msg := checkName(s); msg != "" {
+		p.fault(n.kids[name][0].line, name, "%s", msg)
+	}
+	return s
 }
 
 // checkName says what is wrong with an identifier or a sender.
@@ -50,27 +63,10 @@ func checkName(s string) string {
 	if len(s) > 1000 {
 		return "is longer than 1000 bytes"
 	}
-	if strings.ContainsAny(s, " \t\r\n,<&") {
+	if strings.ContainsFunc(s, func(r rune) bool { return unicode.IsSpace(r) || strings.ContainsRune(",<&", r) }) {
 		return fmt.Sprintf("%q has a blank, a comma, < or &: CAP allows none of them, because references are told apart by them", clip(s))
 	}
 	return ""
-}
-
-const timeHelp = "want a time with seconds and numeric offset, like 2026-03-14T08:00:00+08:00 (no Z, no fractions)"
-
-func parseTime(s string) (time.Time, bool) {
-	const form = "2006-01-02T15:04:05-07:00"
-	if len(s) != len(form) || s[19] != '+' && s[19] != '-' {
-		return time.Time{}, false
-	}
-	t, err := time.Parse(form, s)
-	if err != nil {
-		return time.Time{}, false
-	}
-	if _, offset := t.Zone(); offset < -14*3600 || offset > 14*3600 {
-		return time.Time{}, false
-	}
-	return t, t.Year() >= 1970 && t.Year() < 9999
 }
 
 func (p *parser) time(n *node, name string) time.Time {
@@ -78,26 +74,41 @@ func (p *parser) time(n *node, name string) time.Time {
 	if len(kids) == 0 {
 		return time.Time{}
 	}
-	t, ok := parseTime(kids[0].text)
+	t, ok := p.parseTime(kids[0].text)
 	if !ok {
 		p.fault(kids[0].line, kids[0].path, "%q: %s", clip(kids[0].text), timeHelp)
 	}
-	return t.UTC()
+	return t
+}
+
+func (p *parser) parseTime(s string) (time.Time, bool) {
+	t, ok := parseTime(s, p.version.patterned)
+	if !p.strict { // what a clock may say
+		ok = ok && t.Year() >= 1970 && t.Year() < 9999
+	}
+	return t, ok
 }
 
 func (p *parser) references(n *node) (out []Reference) {
-	for s := range strings.FieldsSeq(n.text) {
+	if p.version.name == "1.0" {
+		return p.references10(n)
+	}
+	for _, s := range fields(n.text) {
 		parts := strings.Split(s, ",")
 		if len(parts) != 3 || parts[0] == "" || parts[1] == "" {
 			p.fault(n.line, n.path, "%q: want sender,identifier,sent, several with blanks between them", clip(s))
 			continue
 		}
-		t, ok := parseTime(parts[2])
+		if strings.ContainsAny(s, "<&") {
+			p.fault(n.line, n.path, "%q has < or &, which no sender and no identifier has", clip(s))
+			continue
+		}
+		t, ok := p.parseTime(parts[2])
 		if !ok {
 			p.fault(n.line, n.path, "%q: %s", clip(parts[2]), timeHelp)
 			continue
 		}
-		out = append(out, Reference{Sender: parts[0], Identifier: parts[1], Sent: t.UTC()})
+		out = append(out, Reference{Sender: parts[0], Identifier: parts[1], Sent: t})
 	}
 	return out
 }
@@ -109,7 +120,7 @@ func (p *parser) info(n *node) Info {
 		Effective: p.time(n, "effective"), Onset: p.time(n, "onset"), Expires: p.time(n, "expires"),
 		SenderName: n.get("senderName"), Headline: n.get("headline"), Description: n.get("description"),
 		Instruction: n.get("instruction"), Web: n.get("web"), Contact: n.get("contact"),
-		EventCodes: pairs(n.kids["eventCode"]), Parameters: pairs(n.kids["parameter"]),
+		EventCodes: p.pairs(n, "eventCode"), Parameters: p.pairs(n, "parameter"),
 	}
 	for _, k := range n.kids["category"] {
 		f.Categories = append(f.Categories, k.text)
@@ -121,82 +132,169 @@ func (p *parser) info(n *node) Info {
 		f.Severity, f.Colour = p.severity(k)
 	}
 	for _, k := range n.kids["resource"] {
-		f.ResourceDesc = append(f.ResourceDesc, k.get("resourceDesc"))
+		f.Resources = append(f.Resources, p.resource(k))
 	}
 	for _, k := range n.kids["area"] {
 		f.Areas = append(f.Areas, p.area(k))
 	}
-	for _, from := range []struct {
-		name string
-		at   time.Time
-	}{{"effective", f.Effective}, {"onset", f.Onset}} {
-		if !from.at.IsZero() && !f.Expires.IsZero() && f.Expires.Before(from.at) {
-			k := n.kids["expires"][0]
-			p.fault(k.line, k.path, "lies before %s: the warning would never be in force", from.name)
-			break
-		}
+	// An onset may lie after expires, when a later message will tell more; the
+	// message itself must be in effect before it lapses.
+	if !f.Effective.IsZero() && !f.Expires.IsZero() && f.Expires.Before(f.Effective) {
+		k := n.kids["expires"][0]
+		p.fault(k.line, k.path, "lies before effective: the message would never be in effect")
 	}
 	return f
 }
 
+func (p *parser) resource(n *node) Resource {
+	r := Resource{
+		Desc: n.get("resourceDesc"), MIMEType: n.get("mimeType"), Size: n.get("size"),
+		URI: n.get("uri"), DerefURI: n.get("derefUri"), Digest: n.get("digest"),
+	}
+	if !p.strict {
+		return r
+	}
+	at := func(name string) (int, string) { return n.kids[name][0].line, n.kids[name][0].path }
+	if s := collapse(r.MIMEType); s != "" && !mimeForm.MatchString(s) {
+		line, path := at("mimeType")
+		p.fault(line, path, "%q is no MIME type, like image/png", clip(s))
+	}
+	if strings.HasPrefix(r.Size, "-") && strings.Trim(r.Size, "-0") != "" {
+		line, path := at("size")
+		p.fault(line, path, "%q: a size in bytes is not negative", clip(r.Size))
+	}
+	if r.DerefURI != "" && !isBase64(r.DerefURI) {
+		line, path := at("derefUri")
+		p.fault(line, path, "is not the content in base64")
+	}
+	if s := collapse(r.Digest); s != "" && !hexDigest.MatchString(s) && !textDigest.MatchString(s) {
+		line, path := at("digest")
+		p.fault(line, path, "%q is no SHA-1: want 40 hexadecimal digits", clip(s))
+	}
+	return r
+}
+
+func isBase64(s string) bool {
+	s = strings.Join(fields(s), "")
+	if len(s)%4 != 0 {
+		s = strings.TrimRight(s, "=")
+		_, err := base64.RawStdEncoding.DecodeString(s)
+		return err == nil
+	}
+	_, err := base64.StdEncoding.DecodeString(s)
+	return err == nil
+}
+
 func (p *parser) severity(n *node) (severity string, colour Level) {
-	switch n.text {
+	s := n.text
+	if !p.strict {
+		s = collapse(s)
+	}
+	switch s {
 	case "Extreme", "Severe", "Moderate", "Minor", "Unknown":
-		return n.text, None
+		return s, None
 	}
-	if colour := colourWord(n.text); colour != None {
-		return map[Level]string{Red: "Extreme", Orange: "Severe", Yellow: "Moderate", Blue: "Minor"}[colour], colour
+	if p.strict {
+		p.fault(n.line, n.path, "%q is not one of Extreme, Severe, Moderate, Minor, Unknown", clip(s))
+		return "", None
 	}
-	p.fault(n.line, n.path, "%q is not one of Extreme, Severe, Moderate, Minor, Unknown, nor a colour: RED, ORANGE, YELLOW, BLUE", clip(n.text))
+	if colour := colourWord(s); colour != None {
+		return severityOf(colour), colour
+	}
+	p.fault(n.line, n.path, "%q is not one of Extreme, Severe, Moderate, Minor, Unknown, nor a colour: RED, ORANGE, YELLOW, BLUE", clip(s))
 	return "", None
 }
 
-func pairs(ns []*node) (out []Pair) {
-	for _, n := range ns {
-		out = append(out, Pair{Name: n.get("valueName"), Value: n.get("value")})
+// severityOf is the word of CAP that a colour stands for.
+func severityOf(l Level) string {
+	switch l {
+	case Red:
+		return "Extreme"
+	case Orange:
+		return "Severe"
+	case Yellow:
+		return "Moderate"
+	case Blue:
+		return "Minor"
+	case None:
+	}
+	return "Unknown"
+}
+
+func (p *parser) pairs(n *node, name string) (out []Pair) {
+	for _, k := range n.kids[name] {
+		if p.version.name == "1.0" {
+			out = append(out, p.pair10(k, name))
+		} else {
+			out = append(out, Pair{Name: k.get("valueName"), Value: k.get("value")})
+		}
 	}
 	return out
 }
 
 func (p *parser) area(n *node) Area {
-	a := Area{Desc: n.get("areaDesc"), Geocodes: pairs(n.kids["geocode"]), Altitude: n.get("altitude"), Ceiling: n.get("ceiling")}
+	a := Area{Desc: n.get("areaDesc"), Geocodes: p.pairs(n, "geocode"), Altitude: n.get("altitude"), Ceiling: n.get("ceiling")}
 	for _, k := range n.kids["polygon"] {
-		if ring, msg := parsePolygon(k.text); msg != "" {
+		if ring, msg := p.polygon(k.text); msg != "" {
 			p.fault(k.line, k.path, "%s", msg)
 		} else if ring != nil {
 			a.Polygons = append(a.Polygons, ring)
 		}
 	}
 	for _, k := range n.kids["circle"] {
-		if c, msg := parseCircle(k.text); msg != "" {
+		if c, msg := p.circle(k.text); msg != "" {
 			p.fault(k.line, k.path, "%s", msg)
 		} else {
 			a.Circles = append(a.Circles, c)
 		}
 	}
-	for _, name := range []string{"altitude", "ceiling"} {
-		for _, k := range n.kids[name] {
-			if _, ok := number(k.text, -1e6, 1e6); !ok {
-				p.fault(k.line, k.path, "%q: want feet above mean sea level as a decimal number", clip(k.text))
-			}
-		}
-	}
-	if a.Ceiling != "" && a.Altitude == "" {
-		p.fault(n.line, joinPath(n.path, "altitude"), "is missing: a ceiling needs the altitude below it")
+	if p.version.patterned {
+		p.heights(n, a)
 	}
 	return a
 }
 
-// parsePolygon reads a ring; an empty element, which the schema allows, is none.
-func parsePolygon(s string) (ring []Point, fault string) {
-	for word := range strings.FieldsSeq(s) {
+// heights checks altitude and ceiling, which were any text before CAP 1.2.
+func (p *parser) heights(n *node, a Area) {
+	var at [2]float64
+	for i, name := range []string{"altitude", "ceiling"} {
+		for _, k := range n.kids[name] {
+			ft, err := strconv.ParseFloat(k.text, 64)
+			if at[i] = ft; err != nil || !decimalForm.MatchString(k.text) {
+				p.fault(k.line, k.path, "%q: want feet above mean sea level as a decimal number", clip(k.text))
+				return
+			}
+		}
+	}
+	switch {
+	case a.Ceiling != "" && a.Altitude == "":
+		p.fault(n.line, joinPath(n.path, "altitude"), "is missing: a ceiling needs the altitude below it")
+	case a.Ceiling != "" && at[0] > at[1]:
+		p.fault(n.line, joinPath(n.path, "ceiling"), "lies below the altitude")
+	}
+}
+
+// spacedComma is what many a sender writes inside a pair of coordinates.
+var spacedComma = regexp.MustCompile(`[ \t\r\n]*,[ \t\r\n]*`)
+
+func (p *parser) coordinates(s string) []string {
+	if !p.strict {
+		s = spacedComma.ReplaceAllString(s, ",")
+	}
+	return fields(s)
+}
+
+// polygon reads a ring. Of an empty element, which the schema allows and the text
+// of 1.2 does not, there is none.
+func (p *parser) polygon(s string) (ring []Point, fault string) {
+	for _, word := range p.coordinates(s) {
 		pt, ok := parsePoint(word)
 		if !ok {
 			return nil, fmt.Sprintf("%q: want latitude,longitude in degrees (WGS-84), pairs with blanks between them", clip(word))
 		}
 		ring = append(ring, pt)
 	}
-	if ring == nil {
+	if ring == nil && (!p.strict || !p.version.patterned) {
 		return nil, ""
 	}
 	if len(ring) < 4 {
@@ -208,14 +306,14 @@ func parsePolygon(s string) (ring []Point, fault string) {
 	return ring, ""
 }
 
-func parseCircle(s string) (c Circle, fault string) {
+func (p *parser) circle(s string) (c Circle, fault string) {
 	const help = "want latitude,longitude in degrees (WGS-84), a blank and the radius in km"
-	words := strings.Fields(s)
+	words := p.coordinates(s)
 	if len(words) != 2 {
 		return c, fmt.Sprintf("%q: %s", clip(s), help)
 	}
 	pt, ok := parsePoint(words[0])
-	radius, ok2 := number(words[1], 0, 20100)
+	radius, ok2 := number(words[1], 0, 1e6)
 	if !ok || !ok2 {
 		return c, fmt.Sprintf("%q: %s", clip(s), help)
 	}
@@ -231,7 +329,7 @@ func parsePoint(s string) (Point, bool) {
 
 // number reads a plain decimal within limits: no exponent, no hexadecimal, no NaN.
 func number(s string, low, high float64) (float64, bool) {
-	if s == "" || strings.Trim(s, "+-.0123456789") != "" {
+	if !decimalForm.MatchString(s) {
 		return 0, false
 	}
 	x, err := strconv.ParseFloat(s, 64)

@@ -110,7 +110,7 @@ func (a *API) createWarning(c *gin.Context, s scope) error {
 }
 
 func capProblem(err error) error {
-	e := &Error{Code: CodeInvalid, Detail: "不是有效的 CAP 1.2 文档", Cause: err}
+	e := &Error{Code: CodeInvalid, Detail: "不是有效的 CAP 文档", Cause: err}
 	if faulty, ok := errors.AsType[*cap.Error](err); ok {
 		for _, f := range faulty.Faults {
 			field := f.Element
@@ -125,6 +125,12 @@ func capProblem(err error) error {
 
 // fromCAP turns a message into a warning: one block per area of the roster.
 func fromCAP(r *roster, msg *cap.Alert) (alerts.Warning, error) {
+	if len(msg.Infos) == 0 && (msg.MsgType == "Alert" || msg.MsgType == "Update") {
+		return alerts.Warning{}, &Error{
+			Code: CodeInvalid, Detail: "消息没有 info，未说明预警内容",
+			Fields: []FieldError{{"info", "is missing: " + msg.MsgType + " says what it warns of"}},
+		}
+	}
 	sum := cap.Summarize(msg)
 	w := alerts.Warning{
 		Identifier: msg.Identifier, Sender: msg.Sender, Sent: at(msg.Sent), Status: msg.Status, MsgType: msg.MsgType,
