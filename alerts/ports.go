@@ -66,7 +66,7 @@ type Judged struct {
 	// Incidents are inserted, or replaced but for Confirmed, Refuted and By,
 	// which others own.
 	Incidents []Incident
-	Hotspots  map[string]string // judged ones: the id of the alert that each caused, or empty
+	Hotspots  []JudgedHotspot
 	Events    []Event
 }
 

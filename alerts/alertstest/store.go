@@ -27,6 +27,7 @@ type Store interface {
 	alerts.LeaseStore
 	alerts.DangerStore
 	alerts.DocumentStore
+	alerts.HotspotStore
 }
 
 // StoreSuite checks what the ports promise. open returns an empty store, which
@@ -51,6 +52,7 @@ func StoreSuite(t *testing.T, open func(t *testing.T) Store) {
 		{"Leases", leaseTests},
 		{"Danger", dangerTests},
 		{"Documents", documentTests},
+		{"Hotspots", hotspotTests},
 	} {
 		t.Run(group.name, func(t *testing.T) {
 			for name, test := range group.tests {

@@ -121,6 +121,9 @@ func (s *Store) SaveJudged(ctx context.Context, j alerts.Judged) error {
 		if err := saveStates(ctx, c, j.States, j.Cleared); err != nil {
 			return doing("rule states", err)
 		}
+		if err := hotspotsJudged(ctx, c, j.Hotspots); err != nil {
+			return doing("hotspots", err)
+		}
 		if j.Feed != "" {
 			// A position above 2^63 turns negative here and back in JudgedPosition.
 			if _, err := c.exec(ctx, `INSERT INTO judged (feed, position) VALUES (?, ?)

@@ -33,6 +33,7 @@ var (
 	_ alerts.DangerStore  = (*Store)(nil)
 
 	_ alerts.DocumentStore = (*Store)(nil)
+	_ alerts.HotspotStore  = (*Store)(nil)
 )
 
 const (

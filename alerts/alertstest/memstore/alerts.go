@@ -36,6 +36,7 @@ func (s *Store) SaveJudged(ctx context.Context, j alerts.Judged) error {
 		}
 		s.alerts[a.ID] = a
 	}
+	s.hotspotsJudged(j.Hotspots)
 	if j.Feed != "" {
 		s.judged[j.Feed] = j.Position
 	}

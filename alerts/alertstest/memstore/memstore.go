@@ -39,6 +39,7 @@ type Store struct {
 	leases     map[string]lease
 	dangers    dangers
 	documents  []alerts.Document // in the order of being saved
+	hotspots   map[string]alerts.Hotspot
 }
 
 type (
@@ -70,6 +71,7 @@ var (
 	_ alerts.DangerStore  = (*Store)(nil)
 
 	_ alerts.DocumentStore = (*Store)(nil)
+	_ alerts.HotspotStore  = (*Store)(nil)
 )
 
 // New returns an empty store.
@@ -85,6 +87,7 @@ func New() *Store {
 		deliveries: map[deliveryKey]alerts.Delivery{},
 		commands:   map[string]alerts.Command{},
 		leases:     map[string]lease{},
+		hotspots:   map[string]alerts.Hotspot{},
 	}
 }
 
