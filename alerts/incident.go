@@ -10,24 +10,55 @@ import (
 // Incident is what the alerts of one place are about: one fire, not each sensor
 // that sees it.
 type Incident struct {
-	ID        string
-	Area      string // township code of its first alert
-	Lat, Lon  float64
-	HasPlace  bool
-	Title     string // 中文
-	Severity  Severity
-	Opened    time.Time
-	Updated   time.Time
-	Closed    time.Time // zero while it is open
-	Alerts    int       // that belong to it
-	Confirmed time.Time // when a person said that it is a fire; zero: nobody has
-	By        string    // who said so, or who said that it is none
-	Refuted   time.Time // when a person said that it is none; zero: nobody has
-	Order     string    // id of its first order; empty: none
-	Demo      bool
+	ID         string
+	Area       string            // township code of its first alert
+	Device     contract.DeviceID // of its first alert; with no place, only this device's alerts join
+	Lat, Lon   float64           // of its first alert: it does not wander with the later ones
+	HasPlace   bool
+	Title      string    // 中文
+	Severity   Severity  // the gravest that its alerts have had
+	Began      time.Time // earliest measured time of its alerts
+	Opened     time.Time
+	Updated    time.Time
+	Quiet      time.Time // since when none of its alerts stands; zero: one does
+	Closed     time.Time // zero while it is open
+	Alerts     int       // that belong to it
+	Confirmed  time.Time // when a person said that it is a fire; zero: nobody has
+	By         string    // who said so, or who said that it is none
+	Refuted    time.Time // when a person said that it is none; zero: nobody has
+	Order      string    // id of its first order; empty: none
+	OrderLevel Severity  // the highest level of its orders; Notice: none
+	Demo       bool
 }
 
-// IncidentStore keeps incidents. They are made and changed by AlertStore.SaveJudged.
+// IncidentState is where an incident stands.
+type IncidentState string
+
+// The states of an incident.
+const (
+	IncidentOpen      IncidentState = "open"
+	IncidentConfirmed IncidentState = "confirmed" // a person said that it is a fire
+	IncidentRefuted   IncidentState = "refuted"   // a person said that it is none
+	IncidentClosed    IncidentState = "closed"    // its alerts are over and it was quiet for long enough
+)
+
+// State is where the incident stands. A person's word that it is no fire ends it
+// at once, however soon the row says so too.
+func (i *Incident) State() IncidentState {
+	switch {
+	case !i.Refuted.IsZero():
+		return IncidentRefuted
+	case !i.Closed.IsZero():
+		return IncidentClosed
+	case !i.Confirmed.IsZero():
+		return IncidentConfirmed
+	}
+	return IncidentOpen
+}
+
+// IncidentStore keeps incidents. They are made and changed by
+// AlertStore.SaveJudged; Order and OrderLevel by OrderStore.CreateOrder, when an
+// order that is no drill names an alert of the incident.
 type IncidentStore interface {
 	Incident(ctx context.Context, id string) (Incident, error)
 	// Incidents are listed newest first.
@@ -60,6 +91,17 @@ type Silence struct {
 	Lifted string    // who lifted it
 }
 
+// Over is when the silence ends, or ended.
+func (s *Silence) Over() time.Time {
+	if !s.Ended.IsZero() && s.Ended.Before(s.Until) {
+		return s.Ended
+	}
+	return s.Until
+}
+
+// InForce reports whether the silence holds at the time.
+func (s *Silence) InForce(at time.Time) bool { return !at.Before(s.From) && at.Before(s.Over()) }
+
 // SilenceStore keeps silences.
 type SilenceStore interface {
 	SaveSilence(ctx context.Context, s Silence, evs []Event) error
@@ -87,6 +129,35 @@ type Hush struct {
 	Why   string    `json:"why,omitempty"` // 中文
 	Since time.Time `json:"since,omitzero"`
 	Until time.Time `json:"until,omitzero"` // of a silence
+	// Severity is the alert's when it was hushed. An alert that becomes graver
+	// comes forth and is not hushed by the same By again: then Kind is empty and
+	// By remains.
+	Severity Severity `json:"severity,omitempty"`
+}
+
+// Hushed reports whether something keeps the alert from people.
+func (h Hush) Hushed() bool { return h.Kind != HushNone }
+
+// Holdback is something that a rule saw and held back without an alert: a sensor
+// that calibrates, a gate that was shut. Those of one rule and device for one
+// reason are one.
+type Holdback struct {
+	Rule        string
+	RuleVersion string
+	Device      contract.DeviceID
+	Area        string
+	Why         string // 中文
+	First, Last time.Time
+	Count       int // times; a crash may count some twice
+}
+
+// HoldbackStore keeps the newest hold-backs.
+type HoldbackStore interface {
+	// SaveHoldbacks adds to those of the same rule, device and reason, and
+	// forgets all but the newest keep.
+	SaveHoldbacks(ctx context.Context, hs []Holdback, keep int) error
+	// Holdbacks are the newest first; an area means it and those below.
+	Holdbacks(ctx context.Context, area string, limit int) ([]Holdback, error)
 }
 
 // Explanation tells why an alert stands, as data. The sentence for people is

@@ -63,8 +63,8 @@ type Judged struct {
 	States   []RuleState
 	Cleared  []RuleState // states to delete; Rule and Subject matter
 	Alerts   []Alert     // inserted, or replaced but for Acks and Order, which others own
-	// Incidents are inserted, or replaced but for Confirmed, Refuted and By,
-	// which others own.
+	// Incidents are inserted, or replaced but for Confirmed, Refuted, By, Order
+	// and OrderLevel, which others own.
 	Incidents []Incident
 	Hotspots  []JudgedHotspot
 	Events    []Event
@@ -85,12 +85,23 @@ type AlertStore interface {
 
 // AlertQuery selects alerts.
 type AlertQuery struct {
-	State  AlertState // empty: all
-	Area   string     // empty: all; else this area and below
-	Device contract.DeviceID
-	Before string // page: alerts older than the one with this id
-	Limit  int    // 1..1000
+	State    AlertState // empty: all
+	Area     string     // empty: all; else this area and below
+	Device   contract.DeviceID
+	Incident string   // empty: all
+	Hushed   HushedIs // empty: all
+	Before   string   // page: alerts older than the one with this id
+	Limit    int      // 1..1000
 }
+
+// HushedIs selects alerts by whether something keeps them from people.
+type HushedIs string
+
+// What AlertQuery.Hushed may be beside empty.
+const (
+	HushedNo  HushedIs = "no"
+	HushedYes HushedIs = "yes"
+)
 
 // OrderStore keeps orders, deliveries and attempts.
 type OrderStore interface {
@@ -100,7 +111,7 @@ type OrderStore interface {
 	// asked for otherwise: Asked differs or, where one of both has none, the
 	// kind, level, text, drill or alert. Teams, times and reasons may differ,
 	// they hang on when it is asked. When the order names an alert, the alert's
-	// Order is set.
+	// Order is set, and unless it is a drill its incident's Order and OrderLevel.
 	CreateOrder(ctx context.Context, o Order, ds []Delivery, evs []Event) (saved Order, created bool, err error)
 	Order(ctx context.Context, id string) (Order, error)
 	// OrderByKey is the order for which the issuer used the idempotency key.

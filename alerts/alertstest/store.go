@@ -28,6 +28,9 @@ type Store interface {
 	alerts.DangerStore
 	alerts.DocumentStore
 	alerts.HotspotStore
+	alerts.IncidentStore
+	alerts.SilenceStore
+	alerts.HoldbackStore
 }
 
 // StoreSuite checks what the ports promise. open returns an empty store, which
@@ -53,6 +56,9 @@ func StoreSuite(t *testing.T, open func(t *testing.T) Store) {
 		{"Danger", dangerTests},
 		{"Documents", documentTests},
 		{"Hotspots", hotspotTests},
+		{"Incidents", incidentTests},
+		{"Silences", silenceTests},
+		{"Holdbacks", holdbackTests},
 	} {
 		t.Run(group.name, func(t *testing.T) {
 			for name, test := range group.tests {

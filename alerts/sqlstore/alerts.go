@@ -15,14 +15,16 @@ import (
 )
 
 const alertCols = "id, rule, rule_version, device, area, lat, lon, severity, state, summary, summary_en, reasons, " +
-	"measured_ms, raised_ms, late_ms, resolved_ms, updated_ms, evidence, demo, acks, order_id"
+	"measured_ms, raised_ms, late_ms, resolved_ms, updated_ms, evidence, demo, acks, order_id, " +
+	"incident, hushed, hush, explain_doc"
 
 // alertReplaced leaves out what people and orders own: acks and order_id.
 const alertReplaced = `rule = excluded.rule, rule_version = excluded.rule_version, device = excluded.device,
 area = excluded.area, lat = excluded.lat, lon = excluded.lon, severity = excluded.severity, state = excluded.state,
 summary = excluded.summary, summary_en = excluded.summary_en, reasons = excluded.reasons,
 measured_ms = excluded.measured_ms, raised_ms = excluded.raised_ms, late_ms = excluded.late_ms,
-resolved_ms = excluded.resolved_ms, updated_ms = excluded.updated_ms, evidence = excluded.evidence, demo = excluded.demo`
+resolved_ms = excluded.resolved_ms, updated_ms = excluded.updated_ms, evidence = excluded.evidence, demo = excluded.demo,
+incident = excluded.incident, hushed = excluded.hushed, hush = excluded.hush, explain_doc = excluded.explain_doc`
 
 // evidenceDoc and ackDoc are the stored JSON; their names are part of the schema.
 type evidenceDoc struct {
@@ -78,21 +80,31 @@ func alertArgs(a *alerts.Alert) ([]any, error) {
 	if err != nil {
 		return nil, err
 	}
+	hush, err := hushText(a.Hush)
+	if err != nil {
+		return nil, err
+	}
+	explain, err := explainText(a.Explain)
+	if err != nil {
+		return nil, err
+	}
 	lat, lon := place(a.Lat, a.Lon, a.HasPlace)
 	return []any{
 		a.ID, a.Rule, a.RuleVersion, a.Device, a.Area, lat, lon, a.Severity, a.State, a.Summary, a.SummaryEn, reasons,
 		a.Measured, a.Raised, a.Late, a.Resolved, a.Updated, evidence, a.Demo, acks, a.Order,
+		a.Incident, a.Hush.Kind, hush, explain,
 	}, nil
 }
 
 func scanAlert(r row) (a alerts.Alert, err error) {
 	var docs []evidenceDoc
 	var said []ackDoc
+	var hushed string // stands in hush too
 	if err := r.Scan(&a.ID, &a.Rule, &a.RuleVersion, &a.Device, &a.Area,
 		scanFloat{&a.Lat, &a.HasPlace}, scanFloat{&a.Lon, &a.HasPlace}, &a.Severity, &a.State,
 		&a.Summary, &a.SummaryEn, scanJSON{&a.Reasons}, scanTime{&a.Measured}, scanTime{&a.Raised},
 		scanDuration{&a.Late}, scanTime{&a.Resolved}, scanTime{&a.Updated}, scanJSON{&docs}, &a.Demo,
-		scanJSON{&said}, &a.Order); err != nil {
+		scanJSON{&said}, &a.Order, &a.Incident, &hushed, scanJSON{&a.Hush}, scanJSON{&a.Explain}); err != nil {
 		return a, err
 	}
 	for _, d := range docs {
@@ -123,6 +135,9 @@ func (s *Store) SaveJudged(ctx context.Context, j alerts.Judged) error {
 		}
 		if err := hotspotsJudged(ctx, c, j.Hotspots); err != nil {
 			return doing("hotspots", err)
+		}
+		if err := saveIncidents(ctx, c, j.Incidents); err != nil {
+			return doing("incidents", err)
 		}
 		if j.Feed != "" {
 			// A position above 2^63 turns negative here and back in JudgedPosition.
@@ -219,6 +234,15 @@ func (s *Store) Alerts(ctx context.Context, q alerts.AlertQuery) ([]alerts.Alert
 	}
 	if q.Device != "" {
 		w.and("device = ?", q.Device)
+	}
+	if q.Incident != "" {
+		w.and("incident = ? AND incident <> ''", q.Incident) // the second half lets the partial index serve
+	}
+	switch q.Hushed {
+	case alerts.HushedNo:
+		w.and("hushed = ''")
+	case alerts.HushedYes:
+		w.and("hushed <> ''")
 	}
 	if q.Area != "" {
 		w.and("(area = ? OR area IN (SELECT code FROM below))", q.Area)

@@ -36,7 +36,7 @@ func sameOrder(earlier, o *alerts.Order) bool {
 // CreateOrder implements alerts.OrderStore. An order without a key is always
 // new. The same key for another order is alerts.ErrConflict, an unknown alert
 // alerts.ErrNotFound. The first order that names an alert, and is no drill, is
-// the alert's order and stays it.
+// the alert's order and stays it, and so it is for the alert's incident.
 func (s *Store) CreateOrder(ctx context.Context, o alerts.Order, ds []alerts.Delivery, evs []alerts.Event) (saved alerts.Order, created bool, err error) {
 	err = s.write(ctx, func(c conn) error {
 		n, err := insertOrder(ctx, c, &o)
@@ -64,6 +64,11 @@ func (s *Store) CreateOrder(ctx context.Context, o alerts.Order, ds []alerts.Del
 			}
 			if err != nil {
 				return err
+			}
+			if !o.Drill {
+				if err := orderIncident(ctx, c, &o); err != nil {
+					return err
+				}
 			}
 		}
 		created = true

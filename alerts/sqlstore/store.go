@@ -34,6 +34,9 @@ var (
 
 	_ alerts.DocumentStore = (*Store)(nil)
 	_ alerts.HotspotStore  = (*Store)(nil)
+	_ alerts.IncidentStore = (*Store)(nil)
+	_ alerts.SilenceStore  = (*Store)(nil)
+	_ alerts.HoldbackStore = (*Store)(nil)
 )
 
 const (

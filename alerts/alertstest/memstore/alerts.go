@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 
 	"firewatch/alerts"
@@ -12,6 +13,8 @@ import (
 
 func cloneAlert(a alerts.Alert) alerts.Alert {
 	a.Reasons, a.Evidence, a.Acks = slices.Clone(a.Reasons), slices.Clone(a.Evidence), slices.Clone(a.Acks)
+	x := &a.Explain
+	x.Values, x.Raised, x.Held = maps.Clone(x.Values), slices.Clone(x.Raised), slices.Clone(x.Held)
 	return a
 }
 
@@ -37,6 +40,7 @@ func (s *Store) SaveJudged(ctx context.Context, j alerts.Judged) error {
 		s.alerts[a.ID] = a
 	}
 	s.hotspotsJudged(j.Hotspots)
+	s.saveIncidents(j.Incidents)
 	if j.Feed != "" {
 		s.judged[j.Feed] = j.Position
 	}
@@ -106,6 +110,7 @@ func (s *Store) Alerts(ctx context.Context, q alerts.AlertQuery) ([]alerts.Alert
 	var out []alerts.Alert
 	for _, a := range s.alerts {
 		if (q.State == "" || a.State == q.State) && (q.Device == "" || a.Device == q.Device) &&
+			(q.Incident == "" || a.Incident == q.Incident) && (q.Hushed == "" || a.Hush.Hushed() == (q.Hushed == alerts.HushedYes)) &&
 			s.below(a.Area, q.Area) && (!paged || newerAlert(before, a) < 0) {
 			out = append(out, cloneAlert(a))
 		}

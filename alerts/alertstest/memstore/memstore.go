@@ -40,6 +40,9 @@ type Store struct {
 	dangers    dangers
 	documents  []alerts.Document // in the order of being saved
 	hotspots   map[string]alerts.Hotspot
+	incidents  map[string]alerts.Incident
+	silences   map[string]alerts.Silence
+	holdbacks  []alerts.Holdback
 }
 
 type (
@@ -72,6 +75,9 @@ var (
 
 	_ alerts.DocumentStore = (*Store)(nil)
 	_ alerts.HotspotStore  = (*Store)(nil)
+	_ alerts.IncidentStore = (*Store)(nil)
+	_ alerts.SilenceStore  = (*Store)(nil)
+	_ alerts.HoldbackStore = (*Store)(nil)
 )
 
 // New returns an empty store.
@@ -88,6 +94,8 @@ func New() *Store {
 		commands:   map[string]alerts.Command{},
 		leases:     map[string]lease{},
 		hotspots:   map[string]alerts.Hotspot{},
+		incidents:  map[string]alerts.Incident{},
+		silences:   map[string]alerts.Silence{},
 	}
 }
 
