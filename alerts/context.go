@@ -66,6 +66,7 @@ type Context struct {
 	Device     *Device // nil: not in the roster
 	Around     Surroundings
 	Neighbours Neighbours // nil: none are known
+	Sources    Register   // of ignition sources; nil: none are known
 	// Listening is since when readings could reach the engine without a break.
 	// A silence before it is not the device's.
 	Listening time.Time

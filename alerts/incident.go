@@ -171,6 +171,7 @@ type Explanation struct {
 	Inputs    Surroundings       `json:"inputs"` // at the measured time
 	Outcome   LateOutcome        `json:"outcome,omitempty"`
 	Held      []HeldBack         `json:"held,omitempty"`
+	Sources   []NearbySource     `json:"sources,omitempty"` // registered ones that could explain it
 }
 
 // RaisedBy is one step by which the severity was raised.

@@ -472,3 +472,26 @@ func TestTheRicherCopyOfAnSOSStays(t *testing.T) {
 		t.Errorf("evidence %+v", a.Evidence)
 	}
 }
+
+func TestAReportBesideAPermitSaysSoAndStands(t *testing.T) {
+	permit := alerts.Source{
+		ID: "p1", Kind: alerts.SourcePermit, Name: "果园烧枝", Lat: 39.371, Lon: 115.35, RadiusM: 30,
+		From: noon.Add(-time.Hour), To: noon.Add(time.Hour),
+	}
+	without, with := tell(t, alerts.SourceReport).at(0), tell(t, alerts.SourceReport).at(0)
+	with.ctx.Sources = alerts.IndexSources(alerts.SourceTable{Sources: []alerts.Source{permit}})
+	var got [2]alerts.Alert
+	for i, s := range []*story{without, with} {
+		r := s.reading(contract.Report, 0, nil)
+		r.Code = "smoke"
+		for _, f := range s.step(alerts.Input{Kind: alerts.Judge, Reading: &r}) {
+			got[i] = *f.Alert
+		}
+	}
+	if n := len(got[1].Reasons); n != len(got[0].Reasons)+1 || !strings.Contains(got[1].Reasons[n-1], "附近 110 m 有已登记用火许可（果园烧枝") {
+		t.Errorf("reasons: %q", got[1].Reasons)
+	}
+	if got[1].Severity != got[0].Severity || got[1].State != alerts.Firing {
+		t.Errorf("the permit changed the alert: %+v", got[1])
+	}
+}
