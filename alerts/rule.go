@@ -260,10 +260,6 @@ func (r *Rule) Judges(k contract.Kind, c contract.Class) bool {
 	return false
 }
 
-// tellsOfFire reports whether the rule's alerts may be fires, which a registered
-// ignition source could explain.
-func (r *Rule) tellsOfFire() bool { return r.Type == SensorFire || r.Type == SourceReport }
-
 // Timed reports whether the rule must also be asked at ticks.
 func (r *Rule) Timed() bool {
 	return r.Type == DeviceSilent || r.Type == SourceReport

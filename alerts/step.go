@@ -281,7 +281,7 @@ func newAlert(now time.Time, rule *Rule, st *SubjectState, r *contract.Reading, 
 	}
 	a.Explain.Base, a.Explain.Inputs = base, ctx.Around
 	a.raise(rule.severity(base, ctx.Around))
-	if rule.tellsOfFire() {
+	if rule.Family == FamilyFire {
 		a.Annotate(ctx.Sources)
 	}
 	return a

@@ -24,9 +24,13 @@ type yamlDocument struct {
 }
 
 func parseYAML(what string, data []byte) (yamlDocument, error) {
+	return parseYAMLUpTo(what, data, maxYAMLBytes)
+}
+
+func parseYAMLUpTo(what string, data []byte, most int) (yamlDocument, error) {
 	d := yamlDocument{what: what}
-	if len(data) > maxYAMLBytes {
-		return d, fmt.Errorf("%s: %d bytes, at most %d are allowed", what, len(data), maxYAMLBytes)
+	if len(data) > most {
+		return d, fmt.Errorf("%s: %d bytes, at most %d are allowed", what, len(data), most)
 	}
 	tokens := lexer.Tokenize(string(data))
 	if err := checkDepth(tokens); err != nil {

@@ -39,7 +39,8 @@ type bench struct {
 	warnings  []alerts.Warning
 	warnKnown bool
 	danger    alerts.DangerTable
-	dangerAt  time.Time                      // when it was read; zero: never
+	dangerAt  time.Time // when it was read; zero: never
+	sources   *register
 	around    map[string]alerts.Surroundings // by township code
 	listening time.Time
 	followed  time.Time // until when everything that came is judged, by us or by those before us
@@ -87,7 +88,7 @@ func newBench(e *Engine, owned time.Time) *bench {
 		Engine: e, rules: e.Rules.Rules, owned: owned, behind: true,
 		subjects: make(map[contract.DeviceID]*subject), outages: make(map[outageKey]*alerts.SubjectState),
 		around: make(map[string]alerts.Surroundings), wanting: make(map[string]want),
-		pend: newPending(),
+		pend: newPending(), sources: &register{},
 	}
 	for i := range b.rules {
 		b.near = append(b.near, neighbours{b, i})

@@ -41,7 +41,9 @@ type Options struct {
 	Alerts   alerts.AlertStore
 	Orders   alerts.OrderStore
 	Warnings alerts.WarningStore
-	Rules    alerts.RuleSet
+	// Documents holds the register of ignition sources; nil: there is none.
+	Documents alerts.DocumentStore
+	Rules     alerts.RuleSet
 	// Answers takes the answer of a team or a tracker. alerts.ErrNotFound and alerts.ErrConflict
 	// mean that the answer will never fit; anything else is tried again.
 	Answers func(ctx context.Context, a contract.Answer) error

@@ -154,6 +154,9 @@ func (b *bench) reload(ctx context.Context, now time.Time) error {
 		return fmt.Errorf("reading warnings: %w", err)
 	}
 	b.warnKnown = true
+	if err := b.reloadSources(ctx, now); err != nil {
+		return err
+	}
 	if now.Sub(b.seasonsAt) < seasonsEvery {
 		return nil
 	}
