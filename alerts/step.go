@@ -182,7 +182,7 @@ func Step(now time.Time, rule *Rule, st SubjectState, in Input, ctx *Context) (S
 		st, found = stepReport(now, rule, st, in, ctx)
 	case BatteryLow:
 		st, found = stepBattery(now, rule, st, in, ctx)
-	case Condition:
+	case Condition, SatelliteHotspot: // StepHotspot
 	}
 	if in.Reading != nil && in.Reading.Late() >= lateAfter {
 		for i := range found {

@@ -10,18 +10,11 @@ import (
 	"firewatch/alerts"
 )
 
-// Mask knows the static sources of heat: kilns, steelworks, gas flares.
-type Mask interface {
-	// HeatAt is the id of the source that explains heat at the place, empty when
-	// none does. sizeKM is how sure the place is, in km.
-	HeatAt(lat, lon, sizeKM float64) (id string)
-}
-
 // Options are what an import needs.
 type Options struct {
 	Store   alerts.HotspotStore
-	Areas   alerts.Areas // of the roster
-	Mask    Mask         // nil: nothing is masked but by the file itself
+	Areas   alerts.Areas        // of the roster
+	Sources *alerts.SourceIndex // the static sources of heat among them mask; nil: none are known
 	Merging alerts.Merging
 	Now     time.Time
 	DryRun  bool // say what would be, and change nothing
@@ -75,10 +68,7 @@ func Import(ctx context.Context, o Options, rows []Row) (Report, error) {
 	var changed []alerts.Hotspot
 	after := 0
 	for _, h := range alerts.MergeHotspots(have, pixels, how) {
-		h.Area, h.Masked = places.At(h.Lat, h.Lon), ""
-		if o.Mask != nil {
-			h.Masked = o.Mask.HeatAt(h.Lat, h.Lon, h.SizeKM)
-		}
+		h.Area, h.Masked = places.At(h.Lat, h.Lon), o.Sources.Heat(&h)
 		if h.Masked == "" && h.Static() {
 			h.Masked = alerts.MaskedByArchive
 		}
