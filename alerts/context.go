@@ -67,6 +67,14 @@ type Context struct {
 	Around     Surroundings
 	Neighbours Neighbours // nil: none are known
 	Sources    Register   // of ignition sources; nil: none are known
+	// Series are the device's recent values; nil: none are known, or it is no device.
+	Series *Series
+	Others Sightings // what other sensors measure; nil: it is not known
+	// Place is the township that is judged, in place of a device.
+	Place *Area
+	// AreaAlert is the alert of the rule that stands for the township of another
+	// device; empty: none does.
+	AreaAlert string
 	// Listening is since when readings could reach the engine without a break.
 	// A silence before it is not the device's.
 	Listening time.Time
@@ -93,10 +101,16 @@ func (c *Context) place(r *contract.Reading) (lat, lon float64, ok, registered b
 
 // where names the device's county and township.
 func (c *Context) where() string {
-	if c.Device == nil {
+	var code string
+	switch {
+	case c.Place != nil:
+		code = c.Place.Code
+	case c.Device != nil:
+		code = c.Device.Area
+	default:
 		return ""
 	}
-	chain := c.Areas.Chain(c.Device.Area)
+	chain := c.Areas.Chain(code)
 	var name strings.Builder
 	for _, a := range slices.Backward(chain[:min(len(chain), 2)]) {
 		if a.Level != City {

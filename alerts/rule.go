@@ -12,13 +12,12 @@ type RuleType string
 
 // The types of rules.
 const (
-	SensorFire       RuleType = "sensor_fire"   // fire suspicion from a sensor's readings
-	SOSCall          RuleType = "sos"           // a warden asks for help
-	DeviceSilent     RuleType = "device_silent" // a device that is expected does not report
-	SourceReport     RuleType = "report"        // a warden reports an ignition source or a hazard
-	BatteryLow       RuleType = "battery_low"   // a notice, no alarm
-	Condition        RuleType = "condition"     // what its own expression says
-	SatelliteHotspot RuleType = "hotspot"       // satellites saw a fire
+	SensorFire   RuleType = "sensor_fire"   // fire suspicion from a sensor's readings
+	SOSCall      RuleType = "sos"           // a warden asks for help
+	DeviceSilent RuleType = "device_silent" // a device that is expected does not report
+	SourceReport RuleType = "report"        // a warden reports an ignition source or a hazard
+	BatteryLow   RuleType = "battery_low"   // a notice, no alarm
+	Condition    RuleType = "condition"     // what its own expression says
 )
 
 // Family groups rules by what they are about: the alerts of one family and place
@@ -43,13 +42,13 @@ func (t RuleType) family() Family {
 		return FamilyPerson
 	case DeviceSilent, BatteryLow:
 		return FamilyDevice
-	case SensorFire, SourceReport, Condition, SatelliteHotspot:
+	case SensorFire, SourceReport, Condition:
 	}
 	return FamilyFire
 }
 
 // RuleTypes lists every type.
-var RuleTypes = []RuleType{SensorFire, SOSCall, DeviceSilent, SourceReport, BatteryLow, SatelliteHotspot}
+var RuleTypes = []RuleType{SensorFire, SOSCall, DeviceSilent, SourceReport, BatteryLow, Condition}
 
 // RuleSet is one version of the rules. It is never changed; another version
 // takes its place.
@@ -60,7 +59,10 @@ type RuleSet struct {
 	// national code (11B…) that is not listed changes nothing; a warning with
 	// another code, or none, counts.
 	Weather []string
-	Rules   []Rule
+	// Blind is, by model, for how long a gas sensor sees nothing after it has
+	// calibrated (a scan).
+	Blind map[string]time.Duration
+	Rules []Rule
 }
 
 // Rule is what to look for and how grave it is. It holds no state.
@@ -99,7 +101,18 @@ type Rule struct {
 	Silent  *SilentRule
 	Report  *ReportRule
 	Battery *BatteryRule
-	Hotspot *HotspotRule
+	// Condition is that of the type of its name.
+	Condition *ConditionRule
+	// Blind is RuleSet.Blind.
+	Blind map[string]time.Duration
+}
+
+// blind is for how long the device sees nothing after each calibration.
+func (r *Rule) blind(ctx *Context) time.Duration {
+	if ctx.Device == nil || len(r.Blind) == 0 {
+		return 0
+	}
+	return r.Blind[ctx.Device.Model]
 }
 
 // ByContext holds a value per season, per high danger level, for special days
@@ -192,6 +205,9 @@ type FireRule struct {
 	Readings    int     // k of …
 	OutOf       int     // … n
 	ClearRatio  float64 // share of Suspect below which a quantity is calm
+	// GateDanger is the danger level below which persistence of one quantity alone,
+	// nowhere strong, is held back. While the level is unknown it is not. 0: never.
+	GateDanger DangerLevel
 
 	Smoke    Threshold // %/m
 	CO       Threshold // ppm
@@ -257,14 +273,15 @@ func (r *Rule) Judges(k contract.Kind, c contract.Class) bool {
 		return c == contract.Report
 	case BatteryLow:
 		return true
-	case Condition, SatelliteHotspot:
+	case Condition:
+		return r.Condition.judges(k, c)
 	}
 	return false
 }
 
 // Timed reports whether the rule must also be asked at ticks.
 func (r *Rule) Timed() bool {
-	return r.Type == DeviceSilent || r.Type == SourceReport
+	return r.Type == DeviceSilent || r.Type == SourceReport || r.Type == Condition && r.Condition.timed
 }
 
 // WantsOrder reports whether the alert asks for an order that nobody has given

@@ -5,7 +5,6 @@ import (
 	_ "embed"
 	"errors"
 	"fmt"
-	"maps"
 	"regexp"
 	"slices"
 	"strconv"
@@ -30,10 +29,11 @@ func DefaultRules() []byte { return slices.Clone(defaultRules) }
 func DemoRules() []byte { return slices.Clone(demoRules) }
 
 type ruleFile struct {
-	Version   string     `yaml:"version"`
-	Effective string     `yaml:"effective"`
-	Weather   []string   `yaml:"weather"`
-	Rules     []ruleLine `yaml:"rules"`
+	Version   string                   `yaml:"version"`
+	Effective string                   `yaml:"effective"`
+	Weather   []string                 `yaml:"weather"`
+	Blind     map[string]time.Duration `yaml:"blind"`
+	Rules     []ruleLine               `yaml:"rules"`
 }
 
 type ruleLine struct {
@@ -54,7 +54,7 @@ type ruleLine struct {
 	Silent     *silentLine        `yaml:"silent"`
 	Report     *reportLine        `yaml:"report"`
 	Battery    *batteryLine       `yaml:"battery"`
-	Hotspot    *hotspotLine       `yaml:"hotspot"`
+	Condition  *conditionLine     `yaml:"condition"`
 }
 
 type fireLine struct {
@@ -65,6 +65,7 @@ type fireLine struct {
 	Readings    int           `yaml:"readings"`
 	OutOf       int           `yaml:"out_of"`
 	ClearRatio  float64       `yaml:"clear_ratio"`
+	GateDanger  DangerLevel   `yaml:"gate_danger"`
 	Smoke       Threshold     `yaml:"smoke_obs_pct_m"`
 	CO          Threshold     `yaml:"co_ppm"`
 	TempRise    Threshold     `yaml:"temp_rise_c"`
@@ -89,11 +90,6 @@ type reportLine struct {
 type batteryLine struct {
 	Below float64 `yaml:"below_pct"`
 	Clear float64 `yaml:"clear_pct"`
-}
-
-type hotspotLine struct {
-	MinConfidence string              `yaml:"min_confidence"`
-	Severity      map[string]Severity `yaml:"severity"`
 }
 
 // ParseRules reads a rule set in YAML and checks it as a whole: the error names
@@ -154,16 +150,26 @@ func (c *ruleCheck) want(ok bool, path, format string, args ...any) {
 	}
 }
 
+// Bounds of a rule set: what each device costs hangs on them.
+const (
+	maxRules  = 100
+	maxFields = 24
+)
+
 var ruleName = regexp.MustCompile(`^[a-z][a-z0-9_]{0,39}$`)
 
 func (c *ruleCheck) set(f *ruleFile) RuleSet {
-	s := RuleSet{Version: f.Version, Weather: f.Weather}
+	s := RuleSet{Version: f.Version, Weather: f.Weather, Blind: f.Blind}
 	c.want(f.Version != "" && len(f.Version) <= 100 && strings.TrimSpace(f.Version) == f.Version,
 		"$.version", "%q: want 1 to 100 characters without blanks around", f.Version)
 	day, err := time.ParseInLocation(time.DateOnly, f.Effective, Zone)
 	c.want(err == nil, "$.effective", "%q: want a day as YYYY-MM-DD", f.Effective)
 	s.Effective = day.UTC()
 	c.want(len(f.Rules) > 0, "$.rules", "want at least one")
+	c.want(len(f.Rules) <= maxRules, "$.rules", "%d rules, at most %d are allowed", len(f.Rules), maxRules)
+	for _, d := range f.Blind {
+		c.duration("$.blind", d, 0, 24*time.Hour)
+	}
 	seen := make(map[string]bool)
 	for i := range f.Rules {
 		at := fmt.Sprintf("$.rules[%d]", i)
@@ -171,7 +177,12 @@ func (c *ruleCheck) set(f *ruleFile) RuleSet {
 		c.want(ruleName.MatchString(l.Name), at+".name", "%q: want a to z, 0 to 9 and _, a letter first, at most 40", l.Name)
 		c.want(!seen[l.Name], at+".name", "%q: is there twice", l.Name)
 		seen[l.Name] = true
-		s.Rules = append(s.Rules, c.rule(at, l, f.Version))
+		r := c.rule(at, l, f.Version)
+		r.Blind = f.Blind
+		s.Rules = append(s.Rules, r)
+	}
+	if n := s.Series().Fields(); n > maxFields {
+		c.fault("$.rules", "the conditions look at %d fields, at most %d are allowed", n, maxFields)
 	}
 	return s
 }
@@ -185,6 +196,10 @@ func (c *ruleCheck) rule(at string, l *ruleLine, version string) Rule {
 	if !slices.Contains(RuleTypes, l.Type) {
 		c.fault(at+".type", "type %q: want one of %v", l.Type, RuleTypes)
 		return r
+	}
+	if l.Condition != nil {
+		r.Family = cmp.Or(l.Condition.Family, r.Family)
+		c.want(l.Family == "" || l.Condition.Family == "" || l.Family == l.Condition.Family, at+".family", "the condition has another one")
 	}
 	c.want(slices.Contains(Families, r.Family), at+".family", "%q: want one of %v", l.Family, Families)
 	c.duration(at+".actionable", l.Actionable, 0, 90*24*time.Hour)
@@ -219,7 +234,7 @@ func (c *ruleCheck) params(at string, l *ruleLine, r *Rule) {
 		{"silent", l.Silent != nil, DeviceSilent},
 		{"report", l.Report != nil, SourceReport},
 		{"battery", l.Battery != nil, BatteryLow},
-		{"hotspot", l.Hotspot != nil, SatelliteHotspot},
+		{"condition", l.Condition != nil, Condition},
 	} {
 		c.want(p.have || l.Type != p.of, at+"."+p.key, "a rule of type %s needs it", l.Type)
 		c.want(!p.have || l.Type == p.of, at+"."+p.key, "does not belong to type %s", l.Type)
@@ -249,19 +264,13 @@ func (c *ruleCheck) params(at string, l *ruleLine, r *Rule) {
 		c.duration(at+".report.join", l.Report.Join, 0, 24*time.Hour)
 		c.duration(at+".clear_after", l.ClearAfter, time.Minute, 90*24*time.Hour)
 		r.Report = &ReportRule{Categories: l.Report.Categories, Join: l.Report.Join}
+	case l.Type == Condition && l.Condition != nil:
+		c.condition(at, l, r)
 	case l.Type == BatteryLow && l.Battery != nil:
 		b := l.Battery
 		c.want(b.Below > 0 && b.Below < 100, at+".battery.below_pct", "%v: want above 0, below 100", b.Below)
 		c.want(b.Clear > b.Below && b.Clear <= 100, at+".battery.clear_pct", "%v: want above below_pct, at most 100", b.Clear)
 		r.Battery = &BatteryRule{Below: b.Below, Clear: b.Clear}
-	case l.Type == SatelliteHotspot && l.Hotspot != nil:
-		h := l.Hotspot
-		c.want(ConfidenceRank(h.MinConfidence) > 0, at+".hotspot.min_confidence", "%q: want low, nominal or high", h.MinConfidence)
-		for _, word := range slices.Sorted(maps.Keys(h.Severity)) {
-			c.want(ConfidenceRank(word) > 0, at+".hotspot.severity", "%q: want low, nominal or high", word)
-		}
-		c.duration(at+".clear_after", l.ClearAfter, time.Hour, 90*24*time.Hour)
-		r.Hotspot = &HotspotRule{MinConfidence: h.MinConfidence, Severities: h.Severity}
 	}
 }
 
@@ -275,6 +284,7 @@ func (c *ruleCheck) fire(at string, l *ruleLine, r *Rule) {
 	c.want(f.Readings >= 2 && f.Readings <= maxSamples/2, at+".fire.readings", "%d: want 2..%d", f.Readings, maxSamples/2)
 	c.want(f.OutOf >= f.Readings && f.OutOf <= maxSamples, at+".fire.out_of", "%d: want at least readings (%d)", f.OutOf, f.Readings)
 	c.want(f.ClearRatio > 0 && f.ClearRatio < 1, at+".fire.clear_ratio", "%v: want between 0 and 1", f.ClearRatio)
+	c.want(f.GateDanger <= 5, at+".fire.gate_danger", "%d: want 0..5", f.GateDanger)
 	c.want(f.NeighbourKM >= 0 && f.NeighbourKM <= 20, at+".fire.neighbour_km", "%v: want 0..20", f.NeighbourKM)
 	for _, t := range []struct {
 		key string
@@ -284,7 +294,7 @@ func (c *ruleCheck) fire(at string, l *ruleLine, r *Rule) {
 	}
 	r.Fire = &FireRule{
 		Window: f.Window, Baseline: f.Baseline, Corroborate: f.Corroborate, NeighbourKM: f.NeighbourKM,
-		Readings: f.Readings, OutOf: f.OutOf, ClearRatio: f.ClearRatio,
+		Readings: f.Readings, OutOf: f.OutOf, ClearRatio: f.ClearRatio, GateDanger: f.GateDanger,
 		Smoke: f.Smoke, CO: f.CO, TempRise: f.TempRise, TempAbs: f.TempAbs,
 	}
 }

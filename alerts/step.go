@@ -91,6 +91,7 @@ type SubjectState struct {
 	Revision uint32
 
 	window Window
+	run    run // of a condition
 }
 
 // Row is the durable part of the state.
@@ -182,14 +183,52 @@ func Step(now time.Time, rule *Rule, st SubjectState, in Input, ctx *Context) (S
 		st, found = stepReport(now, rule, st, in, ctx)
 	case BatteryLow:
 		st, found = stepBattery(now, rule, st, in, ctx)
-	case Condition, SatelliteHotspot: // StepHotspot
+	case Condition:
+		st, found = stepCondition(now, rule, st, in, ctx)
 	}
 	if in.Reading != nil && in.Reading.Late() >= lateAfter {
 		for i := range found {
+			if f := &found[i]; f.Kind == Raised && rule.tooOld(now, f.Alert) {
+				*f = Finding{Kind: Recorded, Alert: st.recordOnly(now, rule, f.Alert.ID)}
+			}
 			found[i].settleLate()
 		}
 	}
 	return st, found
+}
+
+// tooOld reports whether what the alert tells of was so long ago that it goes on
+// record only.
+func (r *Rule) tooOld(now time.Time, a *Alert) bool {
+	return r.Type != SOSCall && r.Actionable > 0 && a.State == Firing && now.Sub(a.Measured) > r.Actionable
+}
+
+// recordOnly closes an alert that was just raised of what is long over.
+func (st *SubjectState) recordOnly(now time.Time, rule *Rule, id string) *Alert {
+	i := slices.IndexFunc(st.Memory.Episodes, func(ep Episode) bool { return ep.ID == id })
+	zh, _ := span(now.Sub(st.Memory.Episodes[i].Alert.Measured))
+	a := st.change(now, i, func(ep *Episode, a *Alert) {
+		ep.Open, ep.To = false, ep.To.Add(rule.joins())
+		a.State, a.Resolved = Resolved, now
+		why := "测于 " + zh + "前的补传数据，仅记录，不通知"
+		a.addReason(why)
+		a.holdBack(HeldBack{At: now, By: "late", Why: why})
+	})
+	if st.standing() < 0 {
+		st.set(Resolved, a.Measured)
+	}
+	return a
+}
+
+// joins is how long after the newest evidence on record more of what is long over
+// belongs to it.
+func (r *Rule) joins() time.Duration { return max(r.ClearAfter, 10*time.Minute) }
+
+// extend has an episode that is on record only hold more of what is long over.
+func (ep *Episode) extend(rule *Rule, t time.Time) {
+	if to := t.Add(rule.joins()); !ep.Open && ep.Alert.Explain.Outcome == LateRecord && to.After(ep.To) {
+		ep.To = to
+	}
 }
 
 // settleLate says what a reading that came late was good for. The alert is this

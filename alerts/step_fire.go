@@ -36,7 +36,15 @@ func stepFire(now time.Time, rule *Rule, st SubjectState, in Input, ctx *Context
 	if !ok {
 		return st, nil
 	}
-	s.mute = calibrating != 0 || !said && st.Memory.Calibrating && !r.Measured.Before(st.Memory.CalibratedT)
+	why := muteNot
+	switch {
+	case calibrating != 0 || !said && st.Memory.Calibrating && !r.Measured.Before(st.Memory.CalibratedT):
+		why = muteCalibrating
+	case !st.Memory.Calibrating && !st.Memory.CalibratedT.IsZero() && !r.Measured.Before(st.Memory.CalibratedT) &&
+		r.Measured.Before(st.Memory.CalibratedT.Add(rule.blind(ctx))):
+		why = muteBlind
+	}
+	s.mute = why != muteNot
 	list, at, fresh := st.window.insert(s)
 	if !fresh {
 		return st, nil
@@ -50,7 +58,7 @@ func stepFire(now time.Time, rule *Rule, st SubjectState, in Input, ctx *Context
 		return st, nil
 	}
 	if s.mute {
-		return st, mutedSuspicion(&s, &lim, ctx, r.Device)
+		return st, mutedSuspicion(&s, &lim, ctx, r.Device, why)
 	}
 	var out []Finding
 	until := s.measured + rule.Fire.Window.Milliseconds()
@@ -66,13 +74,21 @@ func stepFire(now time.Time, rule *Rule, st SubjectState, in Input, ctx *Context
 }
 
 // mutedSuspicion tells that a calibrating sensor showed what would have counted.
-func mutedSuspicion(s *sample, l *limits, ctx *Context, id contract.DeviceID) []Finding {
+func mutedSuspicion(s *sample, l *limits, ctx *Context, id contract.DeviceID, why mute) []Finding {
 	for q := range numQuantities {
 		if q != qTemp && s.v[q] >= l.suspect[q] {
-			return []Finding{{Kind: Held, Reason: ctx.who(id) + "正在校准，读数不作判断"}}
+			return []Finding{*why.held(ctx, id)}
 		}
 	}
 	return nil
+}
+
+// held tells that values which would have counted did not.
+func (m mute) held(ctx *Context, id contract.DeviceID) *Finding {
+	if m == muteBlind {
+		return &Finding{Kind: Held, By: "blind", Reason: ctx.who(id) + "刚完成校准扫描，盲期内读数不作判断"}
+	}
+	return &Finding{Kind: Held, By: "calibrating", Reason: ctx.who(id) + "正在校准，读数不作判断"}
 }
 
 // fireAnew judges what is already in the window when the surroundings change: a
@@ -108,6 +124,7 @@ type verdict struct {
 	zh, en string
 	from   int // evidence begins at this sample
 	around []Evidence
+	weak   bool // one quantity alone, nowhere strong, and nothing else beside it
 }
 
 // fireVerdict judges the sample at i by itself and those before it.
@@ -123,7 +140,8 @@ func fireVerdict(rule *Rule, st *SubjectState, list []sample, i int, ctx *Contex
 		}
 	}
 	together := s.measured - f.Corroborate.Milliseconds()
-	kinds, total, suspicious := s.suspect, 1, 1
+	var lasts verdict
+	kinds, total, suspicious, strong := s.suspect, 1, 1, s.strong
 	for j := i - 1; j >= 0 && list[j].measured > floor; j-- {
 		o := &list[j]
 		if o.mute {
@@ -134,6 +152,7 @@ func fireVerdict(rule *Rule, st *SubjectState, list []sample, i int, ctx *Contex
 			continue
 		}
 		suspicious++
+		strong |= o.strong
 		if o.measured >= together {
 			if kinds |= o.suspect; bits.OnesCount8(kinds) >= 2 {
 				return verdict{zh: "两种量相互印证", en: "two quantities agree", from: j}, true
@@ -142,10 +161,16 @@ func fireVerdict(rule *Rule, st *SubjectState, list []sample, i int, ctx *Contex
 		lasted := time.Duration(s.measured-o.measured) * time.Millisecond
 		if suspicious >= f.Readings && lasted >= rule.For && suspicious*f.OutOf >= f.Readings*total {
 			zh, en := span(lasted)
-			return verdict{
+			v := verdict{
 				zh: fmt.Sprintf("持续 %s，%d 次读数中 %d 次超阈值", zh, total, suspicious),
 				en: fmt.Sprintf("for %s, %d of %d readings above the threshold", en, suspicious, total), from: j,
-			}, true
+			}
+			if v.weak = strong == 0 && f.GateDanger > 0; !v.weak {
+				return v, true
+			}
+			if lasts.zh == "" {
+				lasts = v // what lies before may corroborate it yet
+			}
 		}
 	}
 	if f.NeighbourKM > 0 && ctx.Neighbours != nil {
@@ -156,7 +181,24 @@ func fireVerdict(rule *Rule, st *SubjectState, list []sample, i int, ctx *Contex
 			return verdict{zh: zh, en: en, from: i, around: around}, true
 		}
 	}
-	return verdict{}, false
+	return lasts, lasts.zh != ""
+}
+
+// values are what the sample says, by the names of the fields, beside the limits
+// that it was weighed against.
+func (s *sample) values(f *FireRule) map[string]float64 {
+	out := map[string]float64{}
+	for q := range numQuantities {
+		if s.has(q) {
+			out[q.field().String()] = rounded(s.v[q])
+		}
+	}
+	if s.base == s.base {
+		out["baseline_temp_c"] = rounded(s.base)
+		out["temp_rise_c"] = rounded(s.v[qTemp] - s.base)
+	}
+	out["suspect_smoke_obs_pct_m"], out["suspect_co_ppm"] = f.Smoke.Suspect, f.CO.Suspect
+	return out
 }
 
 // fireAt raises, or adds to the alert that the sample belongs to.
@@ -172,6 +214,12 @@ func fireAt(now time.Time, rule *Rule, st *SubjectState, list []sample, i int, c
 	if !fires {
 		return out
 	}
+	if v.weak && standing < 0 && over < 0 {
+		if f := rule.Fire; f.GateDanger > 0 && ctx.Around.Danger != DangerUnknown && ctx.Around.Danger < f.GateDanger {
+			return append(out, Finding{Kind: Held, By: "gate", Reason: fmt.Sprintf(
+				"%s：弱信号，只有一种量且无旁证（%s）；%s，低于%d级，不上报", ctx.who(contract.DeviceID(st.Subject)), v.zh, dangerWords(ctx.Around), f.GateDanger)})
+		}
+	}
 	id := contract.DeviceID(st.Subject)
 	var evidence []Evidence
 	for j := v.from; j <= i; j++ {
@@ -186,7 +234,10 @@ func fireAt(now time.Time, rule *Rule, st *SubjectState, list []sample, i int, c
 		if !known.addEvidence(evidence...) {
 			return out
 		}
-		a := st.change(now, over, func(_ *Episode, a *Alert) { a.addEvidence(evidence...) })
+		a := st.change(now, over, func(ep *Episode, a *Alert) {
+			a.addEvidence(evidence...)
+			ep.extend(rule, t)
+		})
 		return append(out, Finding{Kind: Recorded, Alert: a})
 	case standing >= 0:
 		known := *st.Memory.Episodes[standing].Alert
@@ -216,6 +267,10 @@ func fireAt(now time.Time, rule *Rule, st *SubjectState, list []sample, i int, c
 	r := contract.Reading{Device: id, Kind: contract.Sensor, Class: contract.Environment, Measured: t, Received: t.Add(late)}
 	a := newAlert(now, rule, st, &r, rule.Severity, ctx)
 	a.addReason(v.zh)
+	a.Explain.Condition, a.Explain.Why, a.Explain.Values = "sensor_fire", v.zh, list[i].values(rule.Fire)
+	if v.weak && rule.Fire.GateDanger > 0 && ctx.Around.Danger == DangerUnknown {
+		a.addReason("火险等级不明，弱信号也上报")
+	}
 	if w := rule.scaleWords(ctx.Around); w != "" {
 		a.addReason(w)
 	}

@@ -68,6 +68,7 @@ func stepReport(now time.Time, rule *Rule, st SubjectState, in Input, ctx *Conte
 	}
 	a.Summary += ctx.where() + ctx.who(r.Device) + note
 	a.SummaryEn += ctx.whoEn(r.Device) + " reports " + en
+	a.Explain.Condition, a.Explain.Why = "report "+r.Code, note
 	if r.Text != "" {
 		a.SummaryEn += ": “" + r.Text + "”"
 	}
@@ -180,6 +181,8 @@ func stepBattery(now time.Time, rule *Rule, st SubjectState, in Input, ctx *Cont
 	a := newAlert(now, rule, &st, r, rule.Severity, ctx)
 	a.Summary = fmt.Sprintf("电量低：%s%s剩 %.0f%%", ctx.where(), ctx.who(r.Device), pct)
 	a.SummaryEn = fmt.Sprintf("Battery low: %s at %.0f %%", ctx.whoEn(r.Device), pct)
+	a.Explain.Condition, a.Explain.Why = fmt.Sprintf("battery_pct < %g", rule.Battery.Below), fmt.Sprintf("电量 %.0f%%，低于 %g%%", pct, rule.Battery.Below)
+	a.Explain.Values = map[string]float64{contract.BatteryPct.String(): pct}
 	a.addEvidence(Evidence{
 		Device: r.Device, Measured: r.Measured, Received: r.Received,
 		Field: contract.BatteryPct.String(), Value: pct, Note: fmt.Sprintf("低于 %g%%", rule.Battery.Below),

@@ -91,6 +91,8 @@ func stepSilent(now time.Time, rule *Rule, st SubjectState, in Input, ctx *Conte
 			Value: now.Sub(st.Through).Seconds(), Note: "最后一次测量",
 		})
 	}
+	a.Explain.Condition, a.Explain.Why = fmt.Sprintf("silent for %s", limit), a.Summary
+	a.Explain.Values = map[string]float64{"silent_s": now.Sub(a.Measured).Seconds(), "expect_s": d.Expect.Seconds(), "limit_s": limit.Seconds()}
 	if st.Heard.After(last) {
 		a.addReason("仍收到消息（" + clock(now, st.Heard) + "），但没有新的测量：补传、时钟不准或探头故障")
 	}
@@ -221,6 +223,8 @@ func StepOutage(now time.Time, rule *Rule, st SubjectState, s CountySilence, ctx
 		zh, en := span(storm.Within)
 		a.Summary = fmt.Sprintf("%s %d 台设备中 %d 台在 %s内同时失联，疑似网络、服务器或供电中断", s.County.Name, s.Expected, s.Recent, zh)
 		a.SummaryEn = fmt.Sprintf("%d of %d devices of %s fell silent within %s: network, broker or power?", s.Recent, s.Expected, s.County.Code, en)
+		a.Explain.Condition, a.Explain.Why = fmt.Sprintf("%d of a county's devices within %s", storm.Devices, storm.Within), a.Summary
+		a.Explain.Values = map[string]float64{"expected": float64(s.Expected), "silent": float64(s.Silent), "recent": float64(s.Recent)}
 		a.addReason("失联设备不逐台告警，由本告警代表，名单见证据")
 		a.addEvidence(s.Held...)
 		st.open(Episode{ID: a.ID, From: now, To: now, Open: true, Alert: a})

@@ -70,6 +70,8 @@ func stepSOS(now time.Time, rule *Rule, st SubjectState, in Input, ctx *Context)
 	a.addEvidence(evidence)
 	noOrderWhenLate(now, rule, a)
 	a.Summary, a.SummaryEn = sosSummary(now, r, ctx)
+	cause, _ := sosCause(r.Code)
+	a.Explain.Condition, a.Explain.Why = "sos "+r.Code, "护林员"+cause
 	ep := Episode{ID: a.ID, From: pressed, To: pressed, Open: true, Alert: a}
 	if n := st.offsBefore(pressed); n < len(st.Memory.Offs) { // the call came after the word that it is over
 		off := st.Memory.Offs[n]

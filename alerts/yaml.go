@@ -72,15 +72,20 @@ func (d *yamlDocument) libraryFault(err error) error {
 // fault notes a fault of the value at the path, or of the nearest one above it
 // that is there.
 func (d *yamlDocument) fault(path, format string, args ...any) {
+	d.faultBelow(path, 0, format, args...)
+}
+
+// faultBelow is fault of a place some lines below where the value begins.
+func (d *yamlDocument) faultBelow(path string, lines int, format string, args ...any) {
 	msg := fmt.Sprintf(format, args...)
 	for path != "$" {
 		if p, err := yaml.PathString(path); err == nil {
 			if n, err := p.FilterFile(d.file); err == nil && n != nil && n.GetToken() != nil {
-				d.faults = append(d.faults, fmt.Errorf("%s: line %d: %s", d.what, n.GetToken().Position.Line, msg))
+				d.faults = append(d.faults, fmt.Errorf("%s: line %d: %s", d.what, n.GetToken().Position.Line+lines, msg))
 				return
 			}
 		}
-		path = path[:strings.LastIndexAny(path, ".[")]
+		path, lines = path[:strings.LastIndexAny(path, ".[")], 0
 	}
 	d.faults = append(d.faults, fmt.Errorf("%s: %s", d.what, msg))
 }

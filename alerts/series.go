@@ -1,0 +1,344 @@
+package alerts
+
+import (
+	"math"
+	"slices"
+	"time"
+
+	contract "firewatch/firmware-contracts"
+)
+
+// MaxWindow is the longest window that a condition may look back over.
+const MaxWindow = 24 * time.Hour
+
+// latestSpan is how long a value counts as the latest where the rule says no
+// other time: what is older is unknown.
+const latestSpan = 30 * time.Minute
+
+// maxPoints bounds one field's live values of one device, and apart from them
+// its late ones. When there are more, the older half is thinned: of each four
+// the lowest and the highest stay, so that windows keep their extremes, a mean
+// becomes an approximation, and a count is too low.
+const maxPoints = 1024
+
+// SeriesPlan says which fields of a device the conditions of a rule set look at,
+// and over what time.
+type SeriesPlan struct {
+	span   [contract.NumFields]time.Duration // 0: not looked at
+	wanted uint64                            // bits by field
+}
+
+// Series makes the plan of what the rules look at.
+func (r *RuleSet) Series() *SeriesPlan {
+	p := &SeriesPlan{}
+	for i := range r.Rules {
+		if c := r.Rules[i].Condition; c != nil {
+			for f, d := range c.looks {
+				p.span[f] = max(p.span[f], d)
+				p.wanted |= 1 << f
+			}
+		}
+	}
+	return p
+}
+
+// Span is how far back the plan looks: an engine that starts fills its windows
+// from that far back.
+func (p *SeriesPlan) Span() time.Duration { return slices.Max(p.span[:]) }
+
+// Fields counts the fields of the plan.
+func (p *SeriesPlan) Fields() int {
+	n := 0
+	for _, d := range p.span {
+		if d > 0 {
+			n++
+		}
+	}
+	return n
+}
+
+// Series holds a device's recent values by measured time: those fields that the
+// plan names, once, for all conditions. It is no durable state: the feed fills
+// it again.
+type Series struct {
+	plan  *SeriesPlan
+	rings [contract.NumFields]*ring
+	// newest is the newest measured time, heard the newest time of receipt, in ms
+	// since 1970; 0: none.
+	newest, heard int64
+}
+
+// NewSeries makes an empty one.
+func NewSeries(plan *SeriesPlan) *Series { return &Series{plan: plan} }
+
+// Replan keeps what another plan looks at too.
+func (s *Series) Replan(plan *SeriesPlan) {
+	s.plan = plan
+	for f := range s.rings {
+		if plan.wanted&(1<<f) == 0 {
+			s.rings[f] = nil
+		}
+	}
+}
+
+// Add puts a reading's values in their places.
+func (s *Series) Add(r *contract.Reading) {
+	t, heard := r.Measured.UnixMilli(), r.Received.UnixMilli()
+	s.newest, s.heard = max(s.newest, t), max(s.heard, heard)
+	for f, x := range r.Values.All() {
+		if s.plan.wanted&(1<<f) == 0 {
+			continue
+		}
+		ri := s.rings[f]
+		if ri == nil {
+			ri = &ring{}
+			s.rings[f] = ri
+		}
+		ri.add(t, heard, s.plan.span[f].Milliseconds(), float32(x))
+	}
+}
+
+// Bytes is about how much memory it takes.
+func (s *Series) Bytes() int {
+	n := 16 + 8*len(s.rings) + 16
+	for _, r := range s.rings {
+		if r != nil {
+			n += 72 + 8*(cap(r.live.points)+cap(r.late.points))
+		}
+	}
+	return n
+}
+
+// newestOf is the newest measured time of any of the fields; 0: none has any.
+func (s *Series) newestOf(fields uint64) int64 {
+	var out int64
+	for f, r := range s.rings {
+		if r != nil && fields&(1<<f) != 0 && len(r.live.points) > 0 {
+			out = max(out, r.live.last())
+		}
+	}
+	return out
+}
+
+// times are the measured times of any of the fields in (from, to], rising, at
+// most the newest n.
+func (s *Series) times(fields uint64, from, to int64, n int) []int64 {
+	var out []int64
+	for f, r := range s.rings {
+		if r == nil || fields&(1<<f) == 0 {
+			continue
+		}
+		for _, tr := range [2]*track{&r.late, &r.live} {
+			for _, p := range tr.between(from, to) {
+				out = append(out, tr.base+int64(p.off))
+			}
+		}
+	}
+	slices.Sort(out)
+	out = slices.Compact(out)
+	return out[max(0, len(out)-n):]
+}
+
+// latest is the field's newest value measured at or before the time, no older
+// than within.
+func (s *Series) latest(f contract.Field, at, within int64) (x float32, measured int64, ok bool) {
+	if s == nil || s.rings[f] == nil {
+		return 0, 0, false
+	}
+	r := s.rings[f]
+	for _, tr := range [2]*track{&r.live, &r.late} {
+		if ps := tr.between(at-within-1, at); len(ps) > 0 {
+			p := ps[len(ps)-1]
+			return p.v, tr.base + int64(p.off), true
+		}
+	}
+	return 0, 0, false
+}
+
+// lastSet is when a field that is true or false was last true, at or before the
+// time.
+func (s *Series) lastSet(f contract.Field, at int64) (measured int64, ok bool) {
+	r := s.rings[f]
+	for _, tr := range [2]*track{&r.live, &r.late} {
+		for _, p := range slices.Backward(tr.between(at-ever, at)) {
+			if p.v != 0 {
+				return tr.base + int64(p.off), true
+			}
+		}
+	}
+	return 0, false
+}
+
+// stats sums a window up.
+type stats struct {
+	count       int
+	low, high   float32
+	sum         float64
+	first, last float32
+	from, to    int64 // measured times of first and last
+}
+
+// over sums up what was measured in (at − window, at].
+func (s *Series) over(f contract.Field, at, window int64) (st stats) {
+	if s == nil || s.rings[f] == nil {
+		return st
+	}
+	r := s.rings[f]
+	for _, tr := range [2]*track{&r.late, &r.live} {
+		for _, p := range tr.between(at-window, at) {
+			t := tr.base + int64(p.off)
+			if st.count == 0 {
+				st = stats{low: p.v, high: p.v, first: p.v, from: t, last: p.v, to: t}
+			}
+			st.count++
+			st.sum += float64(p.v)
+			st.low, st.high = min(st.low, p.v), max(st.high, p.v)
+			if t >= st.to {
+				st.last, st.to = p.v, t
+			}
+			if t < st.from {
+				st.first, st.from = p.v, t
+			}
+		}
+	}
+	return st
+}
+
+// ring is one field's values: those within the span of the newest and, apart
+// from them, those that came late from before, so that a device that returns
+// with six hours at once does not push out what it sees now.
+type ring struct {
+	live, late track
+	lateHeard  int64 // when the newest late one was received
+}
+
+// point is one value; off is ms after the track's base.
+type point struct {
+	off uint32
+	v   float32
+}
+
+// track holds points by measured time.
+type track struct {
+	base   int64
+	points []point
+}
+
+func (tr *track) last() int64 { return tr.base + int64(tr.points[len(tr.points)-1].off) }
+
+func (r *ring) add(t, heard, span int64, v float32) {
+	if n := len(r.late.points); n > 0 && r.lateHeard <= heard-4*WindowSpan.Milliseconds() {
+		r.late = track{}
+	}
+	if len(r.live.points) > 0 && t <= r.live.last()-span {
+		r.lateHeard = max(r.lateHeard, heard)
+		r.late.add(t, v)
+		return
+	}
+	r.live.add(t, v)
+	r.live.forget(span)
+}
+
+// add puts a value in its place. The same value of the same moment is the same
+// reading that came twice; another value of that moment is another reading: the
+// clock has whole seconds.
+func (tr *track) add(t int64, v float32) {
+	if len(tr.points) == 0 {
+		tr.base = t
+	}
+	if t < tr.base && !tr.rebase(t) {
+		return
+	}
+	if t-tr.base > math.MaxUint32 {
+		tr.base, tr.points = t, tr.points[:0] // weeks later: no window reaches back
+	}
+	off := uint32(t - tr.base) //nolint:gosec // between 0 and the largest
+	at := len(tr.points)
+	for at > 0 && tr.points[at-1].off > off {
+		at--
+	}
+	for i := at - 1; i >= 0 && tr.points[i].off == off; i-- {
+		if tr.points[i].v == v {
+			return
+		}
+	}
+	tr.points = slices.Insert(tr.points, at, point{off, v})
+	if len(tr.points) > maxPoints {
+		tr.thin()
+	}
+}
+
+// rebase makes room before the base; false: too far away from what is there.
+func (tr *track) rebase(t int64) bool {
+	by := tr.base - t
+	if tr.last()-t > math.MaxUint32 {
+		return false
+	}
+	for i := range tr.points {
+		tr.points[i].off += uint32(by) //nolint:gosec // the last one still fits
+	}
+	tr.base = t
+	return true
+}
+
+// forget lets the older half go once none of it can be looked at any more.
+func (tr *track) forget(span int64) {
+	half := len(tr.points) / 2
+	if half < 8 || tr.base+int64(tr.points[half-1].off) > tr.last()-2*span {
+		return
+	}
+	tr.points = append(tr.points[:0], tr.points[half:]...)
+	by := tr.points[0].off
+	for i := range tr.points {
+		tr.points[i].off -= by
+	}
+	tr.base += int64(by)
+}
+
+// thin keeps of each four points of the older half the lowest and the highest.
+func (tr *track) thin() {
+	half := len(tr.points) / 2 &^ 3
+	kept := tr.points[:0]
+	for i := 0; i < half; i += 4 {
+		four := tr.points[i : i+4]
+		low, high := 0, 0
+		for j := range four {
+			if four[j].v < four[low].v {
+				low = j
+			}
+			if four[j].v >= four[high].v {
+				high = j
+			}
+		}
+		a, b := four[min(low, high)], four[max(low, high)]
+		kept = append(kept, a, b)
+	}
+	tr.points = append(kept, tr.points[half:]...)
+}
+
+// between are the points in (from, to].
+func (tr *track) between(from, to int64) []point {
+	ps := tr.points
+	if len(ps) == 0 {
+		return nil
+	}
+	hi := len(ps)
+	for hi > 0 && tr.base+int64(ps[hi-1].off) > to {
+		if hi > 16 { // far from the end: halve
+			if m := hi / 2; tr.base+int64(ps[m].off) > to {
+				hi = m
+				continue
+			}
+		}
+		hi--
+	}
+	lo, end := 0, hi
+	for lo < end {
+		if m := (lo + end) / 2; tr.base+int64(ps[m].off) > from {
+			end = m
+		} else {
+			lo = m + 1
+		}
+	}
+	return ps[lo:hi]
+}
