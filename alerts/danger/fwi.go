@@ -47,7 +47,7 @@ type Options struct {
 	Latitude float64 // degrees, north positive, −90 to 90
 	// BookConstants takes the figures printed in 1985: 147.2 for the scale of the
 	// FFMC, and the one table of day lengths for every latitude. Ratings differ by
-	// up to 0.29 FWI from the default: never mix them.
+	// tenths of an FWI from the default (0.24 on the book's own 49 days): never mix them.
 	BookConstants bool
 	Month         time.Month
 }
