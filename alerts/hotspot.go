@@ -215,8 +215,9 @@ func (h *Hotspot) seed() *Pixel {
 	return &h.Members[0]
 }
 
-// static reports whether the archive calls every pixel of it a static source.
-func (h *Hotspot) static() bool {
+// Static reports whether the archive calls every pixel of it a volcano or another
+// static source.
+func (h *Hotspot) Static() bool {
 	return !slices.ContainsFunc(h.Members, func(p Pixel) bool { return p.Kind != PixelStatic && p.Kind != PixelVolcano })
 }
 
@@ -263,8 +264,8 @@ func (m Merging) Validate() error {
 }
 
 // MergeHotspots puts pixels to the hotspots of which they are part, or makes new
-// ones, and returns those that are new or have grown, by id. Have must hold
-// every stored hotspot that was first seen within Merging.Within of any pixel.
+// ones, and returns those that the pixels belong to, by id. Have must hold every
+// stored hotspot that was first seen within Merging.Within of any pixel.
 //
 // Each pixel goes to the nearest hotspot whose first pixel is near enough in
 // place and time; where there is none it begins one itself, the earliest and
@@ -281,7 +282,7 @@ func MergeHotspots(have []Hotspot, pixels []Pixel, how Merging) []Hotspot {
 			continue
 		}
 		h.Members = slices.Clone(h.Members)
-		m.add(h, false)
+		m.add(h)
 		for i := range h.Members {
 			seats[h.Members[i].Key()] = seat{len(m.all) - 1, i}
 		}
@@ -291,25 +292,24 @@ func MergeHotspots(have []Hotspot, pixels []Pixel, how Merging) []Hotspot {
 		p := &sorted[i]
 		key := p.Key()
 		if s, known := seats[key]; known {
-			if g := &m.all[s.hotspot]; g.Members[s.member].learn(p) {
-				g.grown = true
-			}
+			g := &m.all[s.hotspot]
+			g.touched = true
+			g.Members[s.member].learn(p)
 			continue
 		}
 		at := m.nearest(p)
 		if at < 0 {
 			at = len(m.all)
-			m.add(Hotspot{ID: hotspotID(p), Members: []Pixel{*p}}, true)
+			m.add(Hotspot{ID: hotspotID(p), Members: []Pixel{*p}})
 		} else {
-			g := &m.all[at]
-			g.Members, g.grown = append(g.Members, *p), true
+			m.all[at].Members = append(m.all[at].Members, *p)
 		}
+		m.all[at].touched = true
 		seats[key] = seat{at, len(m.all[at].Members) - 1}
 	}
 	var out []Hotspot
 	for _, g := range m.all {
-		if g.grown {
-			g.Judged = time.Time{}
+		if g.touched {
 			g.sum()
 			out = append(out, g.Hotspot)
 		}
@@ -328,9 +328,9 @@ type merger struct {
 
 type growing struct {
 	Hotspot
-	first Pixel
-	at    [3]float64 // km from the centre of the earth
-	grown bool
+	first   Pixel
+	at      [3]float64 // km from the centre of the earth
+	touched bool
 }
 
 const earthKM = 6371.0088
@@ -347,12 +347,12 @@ func cubeOf(at [3]float64) (c [3]int32) {
 	return c
 }
 
-func (m *merger) add(h Hotspot, grown bool) {
+func (m *merger) add(h Hotspot) {
 	first := *h.seed()
 	at := inSpace(first.Lat, first.Lon)
 	c := cubeOf(at)
 	m.cells[c] = append(m.cells[c], len(m.all))
-	m.all = append(m.all, growing{h, first, at, grown})
+	m.all = append(m.all, growing{Hotspot: h, first: first, at: at})
 }
 
 // nearest is the index of the hotspot that the pixel is part of, -1: of none.

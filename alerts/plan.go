@@ -191,6 +191,9 @@ func PickForAlert(areas Areas, teams []Team, a Alert, p OrderPolicy) (picks []Pi
 	if inRoster && !own {
 		shortfalls = append(shortfalls, areaName(township)+"没有登记乡镇专业扑火队")
 	}
+	if inRoster && !own { // the nearest one stands in, rather than nobody
+		p.Nearest = max(p.Nearest, 1)
+	}
 	if p.Nearest > 0 {
 		more, short := nearest(here, a, p, place, known)
 		picks, shortfalls = append(picks, more...), append(shortfalls, short...)

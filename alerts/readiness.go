@@ -2,6 +2,9 @@ package alerts
 
 import (
 	"context"
+	"fmt"
+	"slices"
+	"strings"
 	"time"
 )
 
@@ -17,6 +20,9 @@ const (
 	PostureEmergency                  // 紧急防火
 )
 
+// Postures lists every posture, rising.
+var Postures = []Posture{PostureNormal, PostureStandby, PostureDefence, PostureCombatReady, PostureEmergency}
+
 var postureNames = [...]struct{ code, zh string }{
 	{"normal", "正常"}, {"standby", "待命"}, {"defence", "防御"}, {"combat_ready", "临战"}, {"emergency", "紧急防火"},
 }
@@ -27,6 +33,16 @@ func (p Posture) String() string { return postureNames[min(int(p), len(postureNa
 
 // Chinese is the posture's name on screen.
 func (p Posture) Chinese() string { return postureNames[min(int(p), len(postureNames)-1)].zh }
+
+// ParsePosture is the inverse of String.
+func ParsePosture(name string) (Posture, error) {
+	for i, n := range postureNames {
+		if n.code == name {
+			return Posture(i), nil //nolint:gosec // there are five
+		}
+	}
+	return PostureNormal, fmt.Errorf("posture %q: want normal, standby, defence, combat_ready or emergency", name)
+}
 
 // ProfessionalArea is the Area of the readiness of the professional teams of the
 // whole prefecture.
@@ -43,18 +59,68 @@ type Readiness struct {
 	Proposed   Posture
 	ProposedAt time.Time
 	Reasons    []string // 中文, of the proposal
-	Inputs     Surroundings
-	Version    string // of the table
-	Open       bool   // the proposal waits for a person
+	// Inputs are what the proposal rests on. What is unknown by now stands as it
+	// was last known, and is marked.
+	Inputs  Surroundings
+	Version string // of the table
+	Open    bool   // the proposal waits for a person
+
+	// Since EasingSince the table gives less than is proposed, at most Easing;
+	// it is proposed when that has lasted for the table's hold. Zero: it does not.
+	Easing      Posture
+	EasingSince time.Time
+
+	Updated  time.Time // when it was last saved
+	Revision int64     // counts its saves; 0: never saved
+}
+
+// Sentence tells the proposal with its reasons, 中文.
+func (r *Readiness) Sentence() string {
+	return strings.Join(r.Reasons, "；") + " → " + r.Proposed.Chinese()
+}
+
+// Degraded reports whether something that the proposal rests on is unknown, or
+// known from earlier only.
+func (r *Readiness) Degraded() bool {
+	s := r.Inputs
+	return s.WarnUnknown || s.SeasonUnknown || s.Danger == DangerUnknown || s.DangerHeld
+}
+
+// Same reports whether the two say the same; how often and when they were saved
+// does not count.
+func (r *Readiness) Same(o *Readiness) bool {
+	a, b := *r, *o
+	a.Reasons, b.Reasons = nil, nil
+	a.Updated, b.Updated, a.Revision, b.Revision = time.Time{}, time.Time{}, 0, 0
+	for _, t := range []struct{ a, b *time.Time }{{&a.Since, &b.Since}, {&a.ProposedAt, &b.ProposedAt}, {&a.EasingSince, &b.EasingSince}} {
+		if !t.a.Equal(*t.b) {
+			return false
+		}
+		*t.b = *t.a
+	}
+	return slices.Equal(r.Reasons, o.Reasons) && a.Area == b.Area && a.Posture == b.Posture && a.By == b.By && a.Word == b.Word &&
+		a.Proposed == b.Proposed && a.Inputs == b.Inputs && a.Version == b.Version && a.Open == b.Open && a.Easing == b.Easing
+}
+
+// Confirm is the readiness after a person has set the posture; word says why
+// when it is not the proposed one.
+func (r Readiness) Confirm(p Posture, by, word string, now time.Time) Readiness {
+	if p != r.Posture || r.Since.IsZero() {
+		r.Posture, r.Since = p, now
+	}
+	r.By, r.Word, r.Open = by, word, false
+	return r
 }
 
 // ReadinessStore keeps the readiness of each area, and what it was.
 type ReadinessStore interface {
+	// Readiness is by area, rising.
 	Readiness(ctx context.Context) ([]Readiness, error)
 	// SaveReadiness replaces rows by area and adds each to the history, with the
-	// events, in one transaction. Base, by area, is the ProposedAt that the change
-	// was made from: ErrConflict when it is another by now.
-	SaveReadiness(ctx context.Context, rs []Readiness, base map[string]time.Time, at time.Time, evs []Event) error
+	// events, in one transaction. Revision is that of the row that the change was
+	// made from, 0 for a new one: ErrConflict, and nothing saved, when any is
+	// another by now. The saved rows have the next one.
+	SaveReadiness(ctx context.Context, rs []Readiness, at time.Time, evs []Event) error
 	// ReadinessHistory is what one area's rows were, newest first.
 	ReadinessHistory(ctx context.Context, area string, limit int) ([]Readiness, error)
 }

@@ -12,12 +12,13 @@ type RuleType string
 
 // The types of rules.
 const (
-	SensorFire   RuleType = "sensor_fire"   // fire suspicion from a sensor's readings
-	SOSCall      RuleType = "sos"           // a warden asks for help
-	DeviceSilent RuleType = "device_silent" // a device that is expected does not report
-	SourceReport RuleType = "report"        // a warden reports an ignition source or a hazard
-	BatteryLow   RuleType = "battery_low"   // a notice, no alarm
-	Condition    RuleType = "condition"     // what its own expression says
+	SensorFire       RuleType = "sensor_fire"   // fire suspicion from a sensor's readings
+	SOSCall          RuleType = "sos"           // a warden asks for help
+	DeviceSilent     RuleType = "device_silent" // a device that is expected does not report
+	SourceReport     RuleType = "report"        // a warden reports an ignition source or a hazard
+	BatteryLow       RuleType = "battery_low"   // a notice, no alarm
+	Condition        RuleType = "condition"     // what its own expression says
+	SatelliteHotspot RuleType = "hotspot"       // satellites saw a fire
 )
 
 // Family groups rules by what they are about: the alerts of one family and place
@@ -42,13 +43,13 @@ func (t RuleType) family() Family {
 		return FamilyPerson
 	case DeviceSilent, BatteryLow:
 		return FamilyDevice
-	case SensorFire, SourceReport, Condition:
+	case SensorFire, SourceReport, Condition, SatelliteHotspot:
 	}
 	return FamilyFire
 }
 
 // RuleTypes lists every type.
-var RuleTypes = []RuleType{SensorFire, SOSCall, DeviceSilent, SourceReport, BatteryLow, Condition}
+var RuleTypes = []RuleType{SensorFire, SOSCall, DeviceSilent, SourceReport, BatteryLow, SatelliteHotspot, Condition}
 
 // RuleSet is one version of the rules. It is never changed; another version
 // takes its place.
@@ -101,6 +102,7 @@ type Rule struct {
 	Silent  *SilentRule
 	Report  *ReportRule
 	Battery *BatteryRule
+	Hotspot *HotspotRule
 	// Condition is that of the type of its name.
 	Condition *ConditionRule
 	// Blind is RuleSet.Blind.
@@ -275,6 +277,7 @@ func (r *Rule) Judges(k contract.Kind, c contract.Class) bool {
 		return true
 	case Condition:
 		return r.Condition.judges(k, c)
+	case SatelliteHotspot:
 	}
 	return false
 }

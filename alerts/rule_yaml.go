@@ -5,6 +5,7 @@ import (
 	_ "embed"
 	"errors"
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strconv"
@@ -54,6 +55,7 @@ type ruleLine struct {
 	Silent     *silentLine        `yaml:"silent"`
 	Report     *reportLine        `yaml:"report"`
 	Battery    *batteryLine       `yaml:"battery"`
+	Hotspot    *hotspotLine       `yaml:"hotspot"`
 	Condition  *conditionLine     `yaml:"condition"`
 }
 
@@ -90,6 +92,11 @@ type reportLine struct {
 type batteryLine struct {
 	Below float64 `yaml:"below_pct"`
 	Clear float64 `yaml:"clear_pct"`
+}
+
+type hotspotLine struct {
+	MinConfidence string              `yaml:"min_confidence"`
+	Severity      map[string]Severity `yaml:"severity"`
 }
 
 // ParseRules reads a rule set in YAML and checks it as a whole: the error names
@@ -234,6 +241,7 @@ func (c *ruleCheck) params(at string, l *ruleLine, r *Rule) {
 		{"silent", l.Silent != nil, DeviceSilent},
 		{"report", l.Report != nil, SourceReport},
 		{"battery", l.Battery != nil, BatteryLow},
+		{"hotspot", l.Hotspot != nil, SatelliteHotspot},
 		{"condition", l.Condition != nil, Condition},
 	} {
 		c.want(p.have || l.Type != p.of, at+"."+p.key, "a rule of type %s needs it", l.Type)
@@ -271,6 +279,14 @@ func (c *ruleCheck) params(at string, l *ruleLine, r *Rule) {
 		c.want(b.Below > 0 && b.Below < 100, at+".battery.below_pct", "%v: want above 0, below 100", b.Below)
 		c.want(b.Clear > b.Below && b.Clear <= 100, at+".battery.clear_pct", "%v: want above below_pct, at most 100", b.Clear)
 		r.Battery = &BatteryRule{Below: b.Below, Clear: b.Clear}
+	case l.Type == SatelliteHotspot && l.Hotspot != nil:
+		h := l.Hotspot
+		c.want(ConfidenceRank(h.MinConfidence) > 0, at+".hotspot.min_confidence", "%q: want low, nominal or high", h.MinConfidence)
+		for _, word := range slices.Sorted(maps.Keys(h.Severity)) {
+			c.want(ConfidenceRank(word) > 0, at+".hotspot.severity", "%q: want low, nominal or high", word)
+		}
+		c.duration(at+".clear_after", l.ClearAfter, time.Hour, 90*24*time.Hour)
+		r.Hotspot = &HotspotRule{MinConfidence: h.MinConfidence, Severities: h.Severity}
 	}
 }
 

@@ -185,6 +185,7 @@ func Step(now time.Time, rule *Rule, st SubjectState, in Input, ctx *Context) (S
 		st, found = stepBattery(now, rule, st, in, ctx)
 	case Condition:
 		st, found = stepCondition(now, rule, st, in, ctx)
+	case SatelliteHotspot: // StepHotspot
 	}
 	if in.Reading != nil && in.Reading.Late() >= lateAfter {
 		for i := range found {

@@ -31,6 +31,7 @@ type Store interface {
 	alerts.IncidentStore
 	alerts.SilenceStore
 	alerts.HoldbackStore
+	alerts.ReadinessStore
 }
 
 // StoreSuite checks what the ports promise. open returns an empty store, which
@@ -59,6 +60,7 @@ func StoreSuite(t *testing.T, open func(t *testing.T) Store) {
 		{"Incidents", incidentTests},
 		{"Silences", silenceTests},
 		{"Holdbacks", holdbackTests},
+		{"Readiness", readinessTests},
 	} {
 		t.Run(group.name, func(t *testing.T) {
 			for name, test := range group.tests {

@@ -461,39 +461,3 @@ func TestByteOrderMark(t *testing.T) {
 		t.Error(err)
 	}
 }
-
-func FuzzParse(f *testing.F) {
-	doc, err := os.ReadFile("testdata/baoding_orange.xml")
-	if err != nil {
-		f.Fatal(err)
-	}
-	f.Add(doc)
-	f.Add(message(info("zh-CN", "大风", "RED", "", "", "")))
-	f.Fuzz(func(t *testing.T, doc []byte) {
-		a, err := cap.Parse(doc)
-		if (a == nil) == (err == nil) {
-			t.Fatalf("got %v and %v", a, err)
-		}
-		if err != nil {
-			var e *cap.Error
-			if !errors.As(err, &e) || len(e.Faults) == 0 || len(e.Faults) > 20 {
-				t.Fatalf("error %#v", err)
-			}
-			return
-		}
-		if a.Identifier == "" || a.Sender == "" || a.Sent.IsZero() {
-			t.Fatalf("taken without a name: %+v", a)
-		}
-		for _, b := range cap.Blocks(a) {
-			if b.To.Before(b.From) && b.To.After(a.Sent) || b.Level == 1 || b.Level > cap.Red {
-				t.Fatalf("block %+v", b)
-			}
-			for _, c := range b.Codes {
-				if len(c) != 6 && len(c) != 9 {
-					t.Fatalf("code %q", c)
-				}
-			}
-		}
-		cap.Summarize(a)
-	})
-}

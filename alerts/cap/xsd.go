@@ -83,7 +83,7 @@ func parseTime(s string, patterned bool) (t time.Time, ok bool) {
 	}
 	var n [7]int
 	for i := 1; i <= 6; i++ {
-		n[i], _ = strconv.Atoi(m[i]) //nolint:errcheck // digits
+		n[i], _ = strconv.Atoi(m[i]) // digits
 	}
 	year, month, day, hour, minute, second := n[1], n[2], n[3], n[4], n[5], n[6]
 	zone, ok := parseZone(m[8])
@@ -101,8 +101,8 @@ func parseZone(s string) (*time.Location, bool) {
 	if s == "Z" || s[1:] == "00:00" {
 		return time.UTC, true
 	}
-	hours, _ := strconv.Atoi(s[1:3])   //nolint:errcheck // digits
-	minutes, _ := strconv.Atoi(s[4:6]) //nolint:errcheck // digits
+	hours, _ := strconv.Atoi(s[1:3])   // digits
+	minutes, _ := strconv.Atoi(s[4:6]) // digits
 	offset := hours*3600 + minutes*60
 	if minutes > 59 || offset > 14*3600 {
 		return nil, false

@@ -18,8 +18,9 @@ const (
 	// FWIBridgeDays: the fine litter forgets its past in about two days, so that
 	// weather made up for longer would be the rating.
 	FWIBridgeDays = 2
-	// HTZBridgeDays: after as many dry days an unknown rain counts as none anyway.
-	HTZBridgeDays = 8
+	// HTZBridgeDays: one day more, and any rain before the gap, however heavy, scores
+	// the same as none known.
+	HTZBridgeDays = forgottenDays - 1
 )
 
 // ChainOptions are what a station's FWI is computed with.

@@ -6,7 +6,7 @@ type Hour struct {
 	RHPct   float64 // relative humidity, 0 to 100 %
 	WindKMH float64 // km/h at 10 m, 0 to 500
 	RainMM  float64 // mm in this step, 0 to 2000; all of it reaches the litter
-	Hours   float64 // length of the step, up to 3 h; 0 means 1 h
+	Hours   float64 // length of the step, 0.01 to 24 h; 0 means 1 h. Past a few hours it is a poor guess
 }
 
 // HourRating is what one hour gives: an FFMC, and the indices that follow from it
@@ -31,7 +31,7 @@ func NextHour(prevFFMC, dayBUI float64, in Hour, o Options) (HourRating, error) 
 	err := check(
 		bound{field: "ffmc", value: prevFFMC, max: 101},
 		bound{field: "bui", value: dayBUI, max: maxCode},
-		bound{field: "hours", value: in.Hours, min: 0.01, max: 3},
+		bound{field: "hours", value: in.Hours, min: 0.01, max: 24},
 	)
 	if err == nil {
 		err = noon.Check()

@@ -23,8 +23,10 @@ func TestHTZExamples(t *testing.T) {
 		degraded     bool
 	}{
 		{
-			"warm and dry, 3 mm four days ago", HTZDay{22, 25, 0, 9, 0, 0},
-			RainMemory{Known: true, LastMM: 3, DaysSince: 3, DryRun: 3}, 86, 4, false,
+			"warm and dry, 3 mm four days ago",
+			HTZDay{22, 25, 0, 9, 0, 0},
+			RainMemory{Known: true, LastMM: 3, DaysSince: 3, DryRun: 3},
+			86, 4, false,
 		},
 		{"cold, soaked, under snow", HTZDay{4, 80, 12, 0.1, 0, 90}, RainMemory{}, -20, 1, false},
 		{"hot, dry for eight days, a gale", HTZDay{26, 18, 0, 18, nan, nan}, RainMemory{DryRun: 7}, 130, 5, false},
@@ -137,8 +139,10 @@ func TestHTZWithoutInputsIsNoRating(t *testing.T) {
 		{[]string{"rain_mm"}, "资料不足：缺降水量", HTZDay{22, 25, nan, 9, 0, 0}, RainMemory{true, 3, 4, 0, 1}},
 		{[]string{"wind_max_ms"}, "资料不足：缺最大风速", HTZDay{22, 25, 0, nan, 0, 0}, RainMemory{true, 3, 4, 4, 0}},
 		{
-			[]string{"temp_max_c", "rh_min_pct", "rain_mm", "wind_max_ms"}, "资料不足：缺最高气温、最小相对湿度、降水量、最大风速",
-			HTZDay{nan, nan, nan, nan, nan, nan}, RainMemory{true, 3, 4, 0, 1},
+			[]string{"temp_max_c", "rh_min_pct", "rain_mm", "wind_max_ms"},
+			"资料不足：缺最高气温、最小相对湿度、降水量、最大风速",
+			HTZDay{nan, nan, nan, nan, nan, nan},
+			RainMemory{true, 3, 4, 0, 1},
 		},
 	} {
 		s, next, err := HTZ(tt.day, since)

@@ -32,11 +32,12 @@ var (
 	_ alerts.LeaseStore   = (*Store)(nil)
 	_ alerts.DangerStore  = (*Store)(nil)
 
-	_ alerts.DocumentStore = (*Store)(nil)
-	_ alerts.HotspotStore  = (*Store)(nil)
-	_ alerts.IncidentStore = (*Store)(nil)
-	_ alerts.SilenceStore  = (*Store)(nil)
-	_ alerts.HoldbackStore = (*Store)(nil)
+	_ alerts.DocumentStore  = (*Store)(nil)
+	_ alerts.HotspotStore   = (*Store)(nil)
+	_ alerts.IncidentStore  = (*Store)(nil)
+	_ alerts.SilenceStore   = (*Store)(nil)
+	_ alerts.HoldbackStore  = (*Store)(nil)
+	_ alerts.ReadinessStore = (*Store)(nil)
 )
 
 const (

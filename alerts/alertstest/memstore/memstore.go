@@ -43,6 +43,7 @@ type Store struct {
 	incidents  map[string]alerts.Incident
 	silences   map[string]alerts.Silence
 	holdbacks  []alerts.Holdback
+	readiness  map[string][]alerts.Readiness // by area, each save
 }
 
 type (
@@ -73,11 +74,12 @@ var (
 	_ alerts.LeaseStore   = (*Store)(nil)
 	_ alerts.DangerStore  = (*Store)(nil)
 
-	_ alerts.DocumentStore = (*Store)(nil)
-	_ alerts.HotspotStore  = (*Store)(nil)
-	_ alerts.IncidentStore = (*Store)(nil)
-	_ alerts.SilenceStore  = (*Store)(nil)
-	_ alerts.HoldbackStore = (*Store)(nil)
+	_ alerts.DocumentStore  = (*Store)(nil)
+	_ alerts.HotspotStore   = (*Store)(nil)
+	_ alerts.IncidentStore  = (*Store)(nil)
+	_ alerts.SilenceStore   = (*Store)(nil)
+	_ alerts.HoldbackStore  = (*Store)(nil)
+	_ alerts.ReadinessStore = (*Store)(nil)
 )
 
 // New returns an empty store.
@@ -96,6 +98,7 @@ func New() *Store {
 		hotspots:   map[string]alerts.Hotspot{},
 		incidents:  map[string]alerts.Incident{},
 		silences:   map[string]alerts.Silence{},
+		readiness:  map[string][]alerts.Readiness{},
 	}
 }
 

@@ -31,7 +31,9 @@ func TestCAPCheck(t *testing.T) {
 	}{
 		{"valid", []string{good, "-"}, valid, exitOK, good + ": valid\n-: valid\n"},
 		{
-			"one is invalid", []string{bad, good}, "", exitError,
+			"one is invalid",
+			[]string{bad, good},
+			"", exitError,
 			bad + `: invalid: line 1: sent: "2026-03-14T08:00:00Z": want a time with seconds and numeric offset, like 2026-03-14T08:00:00+08:00 (no Z, no fractions)` + "\n" + good + ": valid\n",
 		},
 		{"unreadable", []string{missing}, "", exitError, missing + ": invalid: cannot be read: no such file or directory\n"},

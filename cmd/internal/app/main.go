@@ -70,6 +70,8 @@ func commands() []command {
 		{"replay", "a recorded file (GPX, NMEA, .plt, weather or smoke-bench CSV), through real MQTT", runReplay},
 		{"contract check", "what is wrong with a device's payload", runContractCheck},
 		{"cap check", "whether files are valid CAP 1.2 (or 1.1, 1.0, each by its own rules)", runCAPCheck},
+		{"danger fwi", "Fire Weather Index of a table of noon weather, CSV in and out", runDangerFWI},
+		{"danger htz", "fire-weather score HTZ of a table of days, CSV in and out", runDangerHTZ},
 		{"roster import", "replace areas, teams and devices by a folder or workbook, or change devices by a table; all or nothing", runRosterImport},
 		{"roster export", "write areas, teams and devices to a folder, or to a workbook", runRosterExport},
 		{"device add", "register one device and show its credential once", runDeviceAdd},
