@@ -130,9 +130,9 @@ type Hush struct {
 	Since time.Time `json:"since,omitzero"`
 	Until time.Time `json:"until,omitzero"` // of a silence
 	// Severity is the alert's when it was hushed. An alert that becomes graver
-	// comes forth and is not hushed by the same By again: then Kind is empty and
-	// By remains.
+	// comes forth, and By is added to Past: what hushes it no more, by blanks.
 	Severity Severity `json:"severity,omitempty"`
+	Past     string   `json:"past,omitempty"`
 }
 
 // Hushed reports whether something keeps the alert from people.

@@ -62,8 +62,9 @@ type RuleSet struct {
 	Weather []string
 	// Blind is, by model, for how long a gas sensor sees nothing after it has
 	// calibrated (a scan).
-	Blind map[string]time.Duration
-	Rules []Rule
+	Blind     map[string]time.Duration
+	Incidents IncidentSettings
+	Rules     []Rule
 }
 
 // Rule is what to look for and how grave it is. It holds no state.
@@ -95,6 +96,9 @@ type Rule struct {
 	// of those that apply counts.
 	Scale ByContext[float64]
 	Order OrderPolicy // Mode empty: none
+	// Inhibits names rules whose lesser alerts of the same device are kept from
+	// people while an alert of this rule stands.
+	Inhibits []string
 
 	// Exactly one of these, by type.
 	Fire    *FireRule

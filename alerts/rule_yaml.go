@@ -34,7 +34,11 @@ type ruleFile struct {
 	Effective string                   `yaml:"effective"`
 	Weather   []string                 `yaml:"weather"`
 	Blind     map[string]time.Duration `yaml:"blind"`
-	Rules     []ruleLine               `yaml:"rules"`
+	Incidents *struct {
+		WithinKM *float64       `yaml:"within_km"`
+		Quiet    *time.Duration `yaml:"quiet"`
+	} `yaml:"incidents"`
+	Rules []ruleLine `yaml:"rules"`
 }
 
 type ruleLine struct {
@@ -50,6 +54,7 @@ type ruleLine struct {
 	RaiseMax   Severity           `yaml:"raise_max"`
 	Scale      ByContext[float64] `yaml:"scale"`
 	Order      *OrderPolicy       `yaml:"order"`
+	Inhibits   []string           `yaml:"inhibits"`
 	Fire       *fireLine          `yaml:"fire"`
 	SOS        *sosLine           `yaml:"sos"`
 	Silent     *silentLine        `yaml:"silent"`
@@ -191,14 +196,15 @@ func (c *ruleCheck) set(f *ruleFile) RuleSet {
 	if n := s.Series().Fields(); n > maxFields {
 		c.fault("$.rules", "the conditions look at %d fields, at most %d are allowed", n, maxFields)
 	}
+	c.incidents(f, &s)
 	return s
 }
 
 func (c *ruleCheck) rule(at string, l *ruleLine, version string) Rule {
 	r := Rule{
 		Name: l.Name, Version: version, Type: l.Type, Severity: l.Severity, For: l.For, ClearAfter: l.ClearAfter,
-		Family: cmp.Or(l.Family, l.Type.family()),
-		Fresh:  l.Fresh, Actionable: l.Actionable, Raise: l.Raise, RaiseMax: max(l.RaiseMax, l.Severity), Scale: l.Scale,
+		Family: cmp.Or(l.Family, l.Type.family()), Inhibits: l.Inhibits,
+		Fresh: l.Fresh, Actionable: l.Actionable, Raise: l.Raise, RaiseMax: max(l.RaiseMax, l.Severity), Scale: l.Scale,
 	}
 	if !slices.Contains(RuleTypes, l.Type) {
 		c.fault(at+".type", "type %q: want one of %v", l.Type, RuleTypes)
