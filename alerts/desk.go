@@ -25,7 +25,7 @@ type Desk struct {
 	rules    map[string]*Rule
 	areas    Areas
 	sensor   func(contract.DeviceID) bool
-	standing map[string]*Alert    // that fire, by id
+	standing map[string]*Alert // that fire, by id
 	devices  map[contract.DeviceID]map[string]*Alert
 	known    map[string]*Incident // open ones, and those of an alert that stands
 	silences []Silence

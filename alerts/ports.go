@@ -111,7 +111,8 @@ type OrderStore interface {
 	// asked for otherwise: Asked differs or, where one of both has none, the
 	// kind, level, text, drill or alert. Teams, times and reasons may differ,
 	// they hang on when it is asked. When the order names an alert, the alert's
-	// Order is set, and unless it is a drill its incident's Order and OrderLevel.
+	// Order is set, and unless it is a drill or reaches nobody
+	// its incident's Order and OrderLevel.
 	CreateOrder(ctx context.Context, o Order, ds []Delivery, evs []Event) (saved Order, created bool, err error)
 	Order(ctx context.Context, id string) (Order, error)
 	// OrderByKey is the order for which the issuer used the idempotency key.

@@ -83,15 +83,19 @@ var incidentTests = map[string]func(check){
 		one, two, other := newAlert("al-1", 0), newAlert("al-2", 1), newAlert("al-3", 2)
 		one.Incident, two.Incident = in.ID, in.ID
 		must(t, s.SaveJudged(t.Context(), alerts.Judged{Alerts: []alerts.Alert{one, two, other}, Incidents: []alerts.Incident{in}}))
+		ds := []alerts.Delivery{{Team: "tw-yizhou", State: alerts.DeliveryPending}}
 		order := func(id, alert string, level alerts.Severity, drill bool) {
 			t.Helper()
 			_, _, err := s.CreateOrder(t.Context(), alerts.Order{
 				ID: id, Kind: alerts.OrderCheck, Level: level, Alert: alert, Issuer: "duty", Issued: at(3), Status: alerts.OrderOpen, Drill: drill,
-			}, nil, nil)
+			}, ds, nil)
 			must(t, err)
 		}
 		order("or-0", "al-1", alerts.Red, true)
 		order("or-1", "al-3", alerts.Red, false)
+		ds = nil // reaches nobody
+		order("or-n", "al-2", alerts.Red, false)
+		ds = []alerts.Delivery{{Team: "tw-yizhou", State: alerts.DeliveryPending}}
 		equal(t, "incident", got(s.Incident(t.Context(), in.ID))(t), in)
 		order("or-2", "al-2", alerts.Orange, false)
 		order("or-3", "al-1", alerts.Red, false)

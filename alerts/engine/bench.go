@@ -53,6 +53,7 @@ type bench struct {
 	released  time.Time
 	pend      pending
 	wanting   map[string]want
+	desk      desk
 }
 
 // subject is a device with what each rule knows about it.
@@ -90,6 +91,7 @@ func newBench(e *Engine, owned time.Time) *bench {
 		around: make(map[string]alerts.Surroundings), wanting: make(map[string]want),
 		pend: newPending(), sources: &register{},
 	}
+	b.desk = b.newDesk()
 	for i := range b.rules {
 		b.near = append(b.near, neighbours{b, i})
 	}
@@ -168,6 +170,9 @@ func (b *bench) load(ctx context.Context) error {
 		}
 	}
 	b.sort()
+	if err := b.loadDesk(ctx); err != nil {
+		return err
+	}
 	b.refresh(now)
 	judged, err := b.begin(ctx, rows)
 	if err != nil {

@@ -65,7 +65,7 @@ func prefecture(tb testing.TB) (b *bench, round func(now time.Time) []contract.R
 		tb.Fatal(err)
 	}
 	e, err := New(Options{
-		Feed: noFeed{}, Roster: mem, Alerts: mem, Orders: mem, Warnings: mem, Rules: set, Log: zap.NewNop(),
+		Feed: noFeed{}, Roster: mem, Alerts: mem, Orders: mem, Warnings: mem, Incidents: mem, Silences: mem, Rules: set, Log: zap.NewNop(),
 		Answers: func(context.Context, contract.Answer) error { return nil },
 	})
 	if err != nil {

@@ -44,6 +44,11 @@ type Options struct {
 	// Documents holds the register of ignition sources; nil: there is none.
 	Documents alerts.DocumentStore
 	Rules     alerts.RuleSet
+	// Incidents and Silences hold what people say of alerts.
+	Incidents alerts.IncidentStore
+	Silences  alerts.SilenceStore
+	// Holdbacks takes what was held back without an alert; nil: it is only logged.
+	Holdbacks alerts.HoldbackStore
 	// Answers takes the answer of a team or a tracker. alerts.ErrNotFound and alerts.ErrConflict
 	// mean that the answer will never fit; anything else is tried again.
 	Answers func(ctx context.Context, a contract.Answer) error
@@ -81,6 +86,8 @@ func New(o Options) (*Engine, error) {
 		{"Alerts", o.Alerts == nil},
 		{"Orders", o.Orders == nil},
 		{"Warnings", o.Warnings == nil},
+		{"Incidents", o.Incidents == nil},
+		{"Silences", o.Silences == nil},
 		{"Rules", len(o.Rules.Rules) == 0},
 		{"Answers", o.Answers == nil},
 		{"Log", o.Log == nil},

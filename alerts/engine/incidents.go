@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"go.uber.org/zap"
@@ -96,9 +97,6 @@ func (b *bench) loadDesk(ctx context.Context) error {
 
 // loadIncidents reads the open incidents, and those of alerts that stand.
 func (b *bench) loadIncidents(ctx context.Context) error {
-	if b.Incidents == nil {
-		return nil
-	}
 	q := alerts.IncidentQuery{Open: true, Limit: maxIncidents}
 	for {
 		page, err := b.Incidents.Incidents(ctx, q)
@@ -133,13 +131,11 @@ func (b *bench) loadIncidents(ctx context.Context) error {
 // was read last rules on while the store is away.
 func (b *bench) reloadDesk(ctx context.Context, now time.Time) error {
 	b.useRules()
-	if b.Incidents != nil {
-		open, err := b.Incidents.Incidents(ctx, alerts.IncidentQuery{Open: true, Limit: maxIncidents})
-		if err != nil {
-			return fmt.Errorf("reading incidents: %w", err)
-		}
-		b.desk.Said(open)
+	open, err := b.Incidents.Incidents(ctx, alerts.IncidentQuery{Open: true, Limit: maxIncidents})
+	if err != nil {
+		return fmt.Errorf("reading incidents: %w", err)
 	}
+	b.desk.Said(open)
 	return b.reloadSilences(ctx, now)
 }
 
@@ -248,16 +244,16 @@ func (b *bench) replace(now time.Time, st *alerts.SubjectState, a *alerts.Alert)
 }
 
 // ordered notes the order of an alert with it and with its incident.
-func (b *bench) ordered(st *alerts.SubjectState, a *alerts.Alert, order string, level alerts.Severity, picked bool) {
+func (b *bench) ordered(st *alerts.SubjectState, a *alerts.Alert, o alerts.Order) {
 	if a.Order == "" {
-		st.SetOrder(a.ID, order)
+		st.SetOrder(a.ID, o.ID)
 	}
 	for _, x := range st.Alerts() {
 		if x.ID == a.ID {
 			b.desk.Restore(x)
 		}
 	}
-	if picked { // one that reaches nobody leaves the next alert of the incident its own
-		b.desk.Ordered(a.Incident, order, level)
+	if !slices.Contains(o.Shortfalls, alerts.NobodyNotified) { // else the next alert of the incident gives its own
+		b.desk.Ordered(a.Incident, o.ID, o.Level)
 	}
 }

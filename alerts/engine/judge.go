@@ -128,22 +128,15 @@ func (b *bench) note(now time.Time, i int, st *alerts.SubjectState, found []aler
 	for _, f := range found {
 		b.met.findings.WithLabelValues(rule.Name, findingName(f.Kind)).Inc()
 		if f.Alert == nil {
-			b.Log.Debug("held back", zap.String("rule", rule.Name), zap.String("device", st.Subject), zap.String("reason", f.Reason))
+			b.heldBack(now, rule, st, f)
 			continue
 		}
-		if f.Kind == alerts.Raised {
-			b.propose(rule, f.Alert)
-		}
+		b.hear(now, rule, st, f)
 		if f.Kind == alerts.Raised || f.Kind == alerts.Ended {
 			b.pend.urgent = true
 		}
 		b.pend.alerts[f.Alert.ID] = f.Alert
 		b.pend.at[f.Alert.ID] = now
-		if rule.WantsOrder(f.Alert) {
-			w := b.wanting[f.Alert.ID] // news of the alert does not hurry an order that fails
-			w.rule, w.state = i, st
-			b.wanting[f.Alert.ID] = w
-		}
 	}
 }
 
@@ -163,10 +156,14 @@ func findingName(k alerts.FindingKind) string {
 	return "other"
 }
 
-// propose says which teams the rule would call, for the person who decides. The
-// alert is new and nobody else's yet.
-func (b *bench) propose(rule *alerts.Rule, a *alerts.Alert) {
+// propose says which teams the rule would call, for the person who decides; once
+// for what is one fire. The alert is the caller's to change.
+func (b *bench) propose(now time.Time, rule *alerts.Rule, a *alerts.Alert) {
 	if rule.Order.Mode != alerts.ModePropose || a.State != alerts.Firing {
+		return
+	}
+	if ok, held := b.desk.Propose(now, a); !ok {
+		a.HoldBack(held)
 		return
 	}
 	err := b.guard(func() error {

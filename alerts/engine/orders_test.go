@@ -38,6 +38,7 @@ func TestAnOrderThatFailsHoldsUpNoOther(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			inBubble(t, func(w *world) {
+				w.rules.Incidents.WithinKM = 0.5 // two fires
 				var bad atomic.Bool
 				bad.Store(true)
 				w.start(&store{Store: w.mem, refuse: func(o alerts.Order) error {

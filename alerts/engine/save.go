@@ -98,7 +98,7 @@ func (b *bench) collect(now time.Time, withPosition bool) (alerts.Judged, error)
 		j.Alerts = append(j.Alerts, *a)
 		j.Events = append(j.Events, alerts.Event{At: b.pend.at[id], Type: alerts.EventAlert, Area: a.Area, Data: data})
 	}
-	return j, nil
+	return j, b.settled(now, &j)
 }
 
 // save stores what is pending, however long the store is away: memory is ahead
@@ -106,11 +106,12 @@ func (b *bench) collect(now time.Time, withPosition bool) (alerts.Judged, error)
 // when ctx does or the lease is lost.
 func (b *bench) save(ctx context.Context, withPosition bool) error {
 	now := b.Now()
+	b.settle(now)
 	j, err := b.collect(now, withPosition)
 	if err != nil {
 		return err
 	}
-	if len(j.States)+len(j.Cleared)+len(j.Alerts) > 0 || withPosition && b.pos != b.savedPos {
+	if len(j.States)+len(j.Cleared)+len(j.Alerts)+len(j.Incidents) > 0 || withPosition && b.pos != b.savedPos {
 		if err := b.store(ctx, j); err != nil {
 			return err
 		}
@@ -206,11 +207,16 @@ func (b *bench) giveOrders(ctx context.Context) error {
 				a = x
 			}
 		}
-		if a == nil || !b.rules[w.rule].WantsOrder(a) {
+		if a == nil {
 			delete(b.wanting, id)
 			continue
 		}
-		order, err := b.giveOrOwn(ctx, now, &b.rules[w.rule], a)
+		key, give := b.call(now, &b.rules[w.rule], w.state, a)
+		if !give {
+			delete(b.wanting, id)
+			continue
+		}
+		order, err := b.giveOrOwn(ctx, now, &b.rules[w.rule], a, key)
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
@@ -219,7 +225,7 @@ func (b *bench) giveOrders(ctx context.Context) error {
 			continue
 		}
 		b.met.orders.WithLabelValues("given").Inc()
-		w.state.SetOrder(id, order)
+		b.ordered(w.state, a, order)
 		delete(b.wanting, id)
 		given = true
 	}
@@ -231,10 +237,11 @@ func (b *bench) giveOrders(ctx context.Context) error {
 
 // giveOrOwn gives the alert's order. A conflict means that it was given before,
 // by a save of which we never heard how it ended: then it is that one.
-func (b *bench) giveOrOwn(ctx context.Context, now time.Time, rule *alerts.Rule, a *alerts.Alert) (order string, err error) {
+func (b *bench) giveOrOwn(
+	ctx context.Context, now time.Time, rule *alerts.Rule, a *alerts.Alert, key string,
+) (order alerts.Order, err error) {
 	err = b.guard(func() error {
-		o, err := b.giveOrder(ctx, now, rule, a)
-		order = o.ID
+		order, err = b.giveOrder(ctx, now, rule, a, key)
 		return err
 	})
 	if !errors.Is(err, alerts.ErrConflict) {
@@ -242,14 +249,11 @@ func (b *bench) giveOrOwn(ctx context.Context, now time.Time, rule *alerts.Rule,
 	}
 	sctx, cancel := context.WithTimeout(ctx, saveTimeout)
 	defer cancel()
-	saved, lookErr := b.Alerts.Alert(sctx, a.ID)
-	switch {
-	case lookErr != nil:
-		return "", fmt.Errorf("%w; looking for the order that was given: %w", err, lookErr)
-	case saved.Order == "":
-		return "", err
+	saved, lookErr := b.Orders.OrderByKey(sctx, "rule:"+rule.Name, key)
+	if lookErr != nil {
+		return order, fmt.Errorf("%w; looking for the order that was given: %w", err, lookErr)
 	}
-	return saved.Order, nil
+	return saved, nil
 }
 
 // notOrdered puts the next try off, and has people told when tries do not help.
@@ -269,14 +273,15 @@ func (b *bench) notOrdered(now time.Time, id string, err error) {
 	why := "自动下令失败，" + alerts.NobodyNotified + "，请人工下令"
 	if a := w.state.AddReason(now, id, why); a != nil {
 		b.pend.states[w.state] = w.rule
-		b.pend.alerts[id], b.pend.at[id] = a, now
+		b.replace(now, w.state, a)
 	}
 	b.pend.shortfalls[id] = alerts.NobodyNotified
 }
 
-func (b *bench) giveOrder(ctx context.Context, now time.Time, rule *alerts.Rule, a *alerts.Alert) (alerts.Order, error) {
+func (b *bench) giveOrder(ctx context.Context, now time.Time, rule *alerts.Rule, a *alerts.Alert, key string) (alerts.Order, error) {
 	picks, shortfalls := alerts.PickForAlert(b.areas, b.teams, *a, rule.Order)
 	o, ds := alerts.PlanOrder(b.areas, *a, rule.Order, b.Policy, picks, shortfalls, now)
+	o.IdempotencyKey = key
 	data, err := json.Marshal(map[string]string{"id": o.ID})
 	if err != nil {
 		return o, fmt.Errorf("order event: %w", err)

@@ -29,9 +29,6 @@ type heldKey struct {
 
 // reloadSilences reads the silences that are not over.
 func (b *bench) reloadSilences(ctx context.Context, now time.Time) error {
-	if b.Silences == nil {
-		return nil
-	}
 	xs, err := b.Silences.Silences(ctx, now, maxSilences)
 	if err != nil {
 		return fmt.Errorf("reading silences: %w", err)

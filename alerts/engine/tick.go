@@ -32,7 +32,7 @@ func (b *bench) tick(ctx context.Context) error {
 	if err := b.renew(ctx); err != nil {
 		return err
 	}
-	if err := errors.Join(b.reload(ctx, now), b.reloadDanger(ctx, now)); err != nil {
+	if err := errors.Join(b.reload(ctx, now), b.reloadDanger(ctx, now), b.reloadDesk(ctx, now)); err != nil {
 		b.set(partStore, err) // the last known roster, seasons and warnings rule on
 	} else {
 		b.set(partStore, nil)
@@ -47,6 +47,7 @@ func (b *bench) tick(ctx context.Context) error {
 	if err := b.save(ctx, true); err != nil {
 		return err
 	}
+	b.saveHeld(ctx, now)
 	if now.Sub(b.released) >= releaseEvery {
 		b.released = now
 		if err := b.Feed.Release(min(b.savedPos, b.Feed.Seek(now.Add(-alerts.WindowSpan)))); err != nil {

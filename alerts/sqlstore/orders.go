@@ -65,7 +65,7 @@ func (s *Store) CreateOrder(ctx context.Context, o alerts.Order, ds []alerts.Del
 			if err != nil {
 				return err
 			}
-			if !o.Drill {
+			if !o.Drill && len(ds) > 0 {
 				if err := orderIncident(ctx, c, &o); err != nil {
 					return err
 				}

@@ -57,7 +57,7 @@ func (s *Store) CreateOrder(ctx context.Context, o alerts.Order, ds []alerts.Del
 		a.Order = o.ID
 		s.alerts[o.Alert] = a
 	}
-	if in, ok := s.incidents[a.Incident]; ok && known && !o.Drill {
+	if in, ok := s.incidents[a.Incident]; ok && known && !o.Drill && len(ds) > 0 {
 		in.Order, in.OrderLevel = cmp.Or(in.Order, o.ID), max(in.OrderLevel, o.Level)
 		s.incidents[in.ID] = in
 	}
