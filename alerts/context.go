@@ -30,8 +30,11 @@ func SurroundingsAt(areas Areas, table *SeasonTable, warnings []Warning, weather
 	s := Surroundings{DryDays: -1}
 	if table == nil {
 		s.SeasonUnknown = true
-	} else if kinds := table.KindsOn(areas, area, at); len(kinds) > 0 {
-		s.Season = kinds[len(kinds)-1]
+	} else {
+		if kinds := table.KindsOn(areas, area, at); len(kinds) > 0 {
+			s.Season = kinds[len(kinds)-1]
+		}
+		s.Special = table.SpecialOn(areas, area, at)
 	}
 	for i := range warnings {
 		w := &warnings[i]

@@ -27,4 +27,5 @@ type SeasonTable struct {
 	Version   string
 	Effective time.Time // from when this version rules
 	Seasons   []Season
+	Special   []SpecialDay // none: no day is special
 }

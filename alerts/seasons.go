@@ -37,9 +37,10 @@ var sampleSeasons []byte
 func SampleSeasons() []byte { return slices.Clone(sampleSeasons) }
 
 type seasonFile struct {
-	Version   string       `yaml:"version"`
-	Effective string       `yaml:"effective"`
-	Seasons   []seasonLine `yaml:"seasons"`
+	Version   string        `yaml:"version"`
+	Effective string        `yaml:"effective"`
+	Seasons   []seasonLine  `yaml:"seasons"`
+	Special   []specialLine `yaml:"special"`
 }
 
 type seasonLine struct {
@@ -92,6 +93,17 @@ func (c *seasonCheck) table(f seasonFile) SeasonTable {
 		c.season(at, l)
 		t.Seasons = append(t.Seasons, Season{Area: l.Area, Kind: SeasonKind(l.Kind), From: l.From, To: l.To, Year: l.Year})
 	}
+	twice := make(map[specialLine]int, len(f.Special))
+	for i, l := range f.Special {
+		at := fmt.Sprintf("$.special[%d]", i)
+		if first, again := twice[l]; again {
+			c.fault(at, "the same special day as number %d", first+1)
+			continue
+		}
+		twice[l] = i
+		c.special(at, l)
+		t.Special = append(t.Special, SpecialDay{l.Name, l.Area, l.Lunar, l.Term, l.Solar, l.Before, l.After})
+	}
 	return t
 }
 
@@ -131,6 +143,11 @@ func (t SeasonTable) Check(areas Areas) error {
 			faults = append(faults, fmt.Errorf("season table: area %s is not in the roster", s.Area))
 		}
 	}
+	for _, s := range t.Special {
+		if _, ok := areas[s.Area]; !ok {
+			faults = append(faults, fmt.Errorf("season table: special day %s: area %s is not in the roster", s.Name, s.Area))
+		}
+	}
 	return errors.Join(faults...)
 }
 
@@ -139,77 +156,28 @@ func (t SeasonTable) Check(areas Areas) error {
 // the area upwards, that has recurring ones. A season of one year, of that area
 // or one between, takes the place of those of its kind that begin in that year.
 func (t SeasonTable) KindsOn(areas Areas, area string, day time.Time) []SeasonKind {
-	var chain []string
-	for _, a := range areas.Chain(area) {
-		chain = append(chain, a.Code)
-	}
-	if len(chain) == 0 && area != "" {
-		chain = []string{area} // not in the roster: only its own seasons are known
-	}
-	var recurring, yearly []Season
-	for _, code := range chain {
-		var once []Season
-		for _, s := range t.Seasons {
-			switch {
-			case s.Area != code:
-			case s.Year != 0:
-				once = append(once, s)
-			default:
-				recurring = append(recurring, s)
-			}
-		}
-		for _, s := range once { // the narrower area's season of a kind and year stands
-			if !slices.ContainsFunc(yearly, func(o Season) bool { return o.Area != s.Area && o.Kind == s.Kind && o.Year == s.Year }) {
-				yearly = append(yearly, s)
-			}
-		}
-		if len(recurring) > 0 {
-			break
-		}
-	}
-	local := day.In(Zone)
-	today := time.Date(local.Year(), local.Month(), local.Day(), 0, 0, 0, 0, time.UTC)
-	in := make(map[SeasonKind]bool, len(SeasonKinds))
-	for _, start := range []int{local.Year() - 1, local.Year()} {
-		for _, s := range yearly {
-			if s.Year == start && s.holds(today, start) {
-				in[s.Kind] = true
-			}
-		}
-		for _, s := range recurring {
-			over := slices.ContainsFunc(yearly, func(o Season) bool { return o.Kind == s.Kind && o.Year == start })
-			if !over && s.holds(today, start) {
-				in[s.Kind] = true
-			}
-		}
-	}
-	var out []SeasonKind
-	for _, k := range SeasonKinds {
-		if in[k] {
-			out = append(out, k)
-		}
-	}
-	return out
+	v := t.For(areas, area)
+	return v.Kinds(day)
 }
 
-// holds reports whether the run of the season that begins in the year holds the
-// day. In a year without 29 February a season from that day begins on 1 March,
-// and one to that day ends on 28 February.
-func (s Season) holds(day time.Time, year int) bool {
+// run is the first and the last day of the run of the season that begins in the
+// year. In a year without 29 February a season from that day begins on 1 March,
+// and one to that day ends on 28 February; one of that day alone does not come.
+func (s *Season) run(year int) (first, last time.Time, ok bool) {
 	fm, fd, ok1 := monthDay(s.From)
 	tm, td, ok2 := monthDay(s.To)
 	if !ok1 || !ok2 {
-		return false
+		return first, last, false
 	}
-	from := time.Date(year, fm, fd, 0, 0, 0, 0, time.UTC)
+	first = time.Date(year, fm, fd, 0, 0, 0, 0, time.UTC)
 	if s.To < s.From {
 		year++
 	}
 	if tm == time.February && td == 29 && !leap(year) {
 		td = 28
 	}
-	to := time.Date(year, tm, td, 0, 0, 0, 0, time.UTC)
-	return !day.Before(from) && !day.After(to)
+	last = time.Date(year, tm, td, 0, 0, 0, 0, time.UTC)
+	return first, last, !last.Before(first)
 }
 
 // monthDay reads MM-DD of a leap year.

@@ -53,7 +53,12 @@ func parseYAMLUpTo(what string, data []byte, most int) (yamlDocument, error) {
 func (d *yamlDocument) body() ast.Node { return d.file.Docs[0].Body }
 
 // decode fills in to. Unknown keys are faults.
-func (d *yamlDocument) decode(to any, how ...yaml.DecodeOption) error {
+func (d *yamlDocument) decode(to any, how ...yaml.DecodeOption) (err error) {
+	defer func() { // the library panics on a tag without a value, as in "rules: !"
+		if p := recover(); p != nil {
+			err = fmt.Errorf("%s: not to be understood: %v", d.what, p)
+		}
+	}()
 	if err := yaml.NodeToValue(d.body(), to, append(how, yaml.Strict())...); err != nil {
 		return d.libraryFault(err)
 	}

@@ -58,10 +58,8 @@ var dangerTests = map[string]func(check){
 		s := t.store
 		day, area := stationDay("sensor-1", alerts.DangerHTZ, "2026-03-13"), areaDanger("130633100", alerts.DangerHTZ, "2026-03-13", 3)
 		saveDanger(t, s, []alerts.StationDay{day}, []alerts.AreaDanger{area})
-		day.Version, day.Level, day.Chain, day.Note, day.Result, day.Inputs, day.Provisional, day.At =
-			"htz-2", 4, "restarted", "", []byte(`{"level":4}`), nil, false, at(60)
-		area.Version, area.Level, area.Degraded, area.HeldFrom, area.DryDays, area.Value, area.Stations, area.Note, area.Provisional, area.At =
-			"htz-2", 4, false, "", 0, -20, nil, "", false, at(60)
+		day.Version, day.Level, day.Chain, day.Note, day.Result, day.Inputs, day.Provisional, day.At = "htz-2", 4, "restarted", "", []byte(`{"level":4}`), nil, false, at(60)
+		area.Version, area.Level, area.Degraded, area.HeldFrom, area.DryDays, area.Value, area.Stations, area.Note, area.Provisional, area.At = "htz-2", 4, false, "", 0, -20, nil, "", false, at(60)
 		// Of two with one key the later counts.
 		other, elsewhere := day, area
 		other.Level, elsewhere.Level = 1, 1

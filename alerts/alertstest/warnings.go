@@ -265,7 +265,27 @@ var seasonTests = map[string]func(check){
 		if err := s.SaveSeasons(t.Context(), other, t0); !errors.Is(err, alerts.ErrConflict) {
 			t.Errorf("%v, want ErrConflict", err)
 		}
+		other = tab
+		other.Special = []alerts.SpecialDay{{Name: "清明", Area: "130600", Term: "清明"}}
+		if err := s.SaveSeasons(t.Context(), other, t0); !errors.Is(err, alerts.ErrConflict) {
+			t.Errorf("%v, want ErrConflict", err)
+		}
 		equal(t, "table", got(s.Seasons(t.Context(), at(2)))(t), tab)
 		equal(t, "events", len(newEvents(t, s, 0)), 1)
+	},
+	"SpecialDaysAreKept": func(t check) {
+		s := t.store
+		tab := alerts.SeasonTable{
+			Version: "1", Effective: t0,
+			Seasons: []alerts.Season{{Area: "130600", Kind: alerts.Prevention, From: "10-01", To: "05-31"}},
+			Special: []alerts.SpecialDay{
+				{Name: "清明", Area: "130600", Term: "清明", Before: 3, After: 3},
+				{Name: "元宵", Area: "130600", Lunar: "01-15"},
+				{Name: "五一", Area: "130630", Solar: "05-01", After: 4},
+			},
+		}
+		must(t, s.SaveSeasons(t.Context(), tab, t0))
+		must(t, s.SaveSeasons(t.Context(), tab, at(1)))
+		equal(t, "table", got(s.Seasons(t.Context(), at(2)))(t), tab)
 	},
 }

@@ -21,13 +21,52 @@ type seasonDoc struct {
 	Year int               `json:"year,omitempty"`
 }
 
+// specialDoc is the stored JSON of a special day.
+type specialDoc struct {
+	Name   string `json:"name"`
+	Area   string `json:"area"`
+	Lunar  string `json:"lunar,omitempty"`
+	Term   string `json:"term,omitempty"`
+	Solar  string `json:"solar,omitempty"`
+	Before int    `json:"before,omitempty"`
+	After  int    `json:"after,omitempty"`
+}
+
+// seasonsDoc is what the column holds: a list of seasons, or an object where
+// there are special days too. Tables of before there were any are lists.
+type seasonsDoc struct {
+	Seasons []seasonDoc  `json:"seasons"`
+	Special []specialDoc `json:"special"`
+}
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (d *seasonsDoc) UnmarshalJSON(text []byte) error {
+	if len(text) > 0 && text[0] == '[' {
+		return json.Unmarshal(text, &d.Seasons)
+	}
+	type plain seasonsDoc
+	return json.Unmarshal(text, (*plain)(d))
+}
+
+// MarshalJSON implements json.Marshaler.
+func (d seasonsDoc) MarshalJSON() ([]byte, error) {
+	if len(d.Special) == 0 {
+		return json.Marshal(d.Seasons)
+	}
+	type plain seasonsDoc
+	return json.Marshal(plain(d))
+}
+
 func scanSeasons(r row) (t alerts.SeasonTable, err error) {
-	var docs []seasonDoc
-	if err := r.Scan(&t.Version, scanTime{&t.Effective}, scanJSON{&docs}); err != nil {
+	var doc seasonsDoc
+	if err := r.Scan(&t.Version, scanTime{&t.Effective}, scanJSON{&doc}); err != nil {
 		return t, err
 	}
-	for _, d := range docs {
+	for _, d := range doc.Seasons {
 		t.Seasons = append(t.Seasons, alerts.Season(d))
+	}
+	for _, d := range doc.Special {
+		t.Special = append(t.Special, alerts.SpecialDay(d))
 	}
 	return t, nil
 }
@@ -44,11 +83,14 @@ WHERE effective_ms IS NULL OR effective_ms <= ? ORDER BY COALESCE(effective_ms, 
 // SaveSeasons implements alerts.WarningStore. The same table again changes
 // nothing.
 func (s *Store) SaveSeasons(ctx context.Context, t alerts.SeasonTable, at time.Time) error {
-	docs := make([]seasonDoc, len(t.Seasons))
+	doc := seasonsDoc{Seasons: make([]seasonDoc, len(t.Seasons)), Special: make([]specialDoc, len(t.Special))}
 	for i, v := range t.Seasons {
-		docs[i] = seasonDoc(v)
+		doc.Seasons[i] = seasonDoc(v)
 	}
-	text, err := json.Marshal(docs)
+	for i, v := range t.Special {
+		doc.Special[i] = specialDoc(v)
+	}
+	text, err := json.Marshal(doc)
 	if err != nil {
 		return fmt.Errorf("saving seasons %q: %w", t.Version, err)
 	}
@@ -71,7 +113,7 @@ ON CONFLICT (version) DO NOTHING`, t.Version, t.Effective, string(text), at)
 				return fmt.Errorf("the version vanished: %w", err)
 			case err != nil:
 				return err
-			case !old.Effective.Equal(toMillis(t.Effective)) || !slices.Equal(old.Seasons, t.Seasons):
+			case !old.Effective.Equal(toMillis(t.Effective)) || !slices.Equal(old.Seasons, t.Seasons), !slices.Equal(old.Special, t.Special):
 				return fmt.Errorf("the version exists with other content: %w", alerts.ErrConflict)
 			}
 			return nil

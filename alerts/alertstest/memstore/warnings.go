@@ -125,7 +125,7 @@ func (s *Store) Seasons(ctx context.Context, at time.Time) (alerts.SeasonTable, 
 }
 
 func cloneSeasons(t alerts.SeasonTable) alerts.SeasonTable {
-	t.Seasons = slices.Clone(t.Seasons)
+	t.Seasons, t.Special = slices.Clone(t.Seasons), slices.Clone(t.Special)
 	return t
 }
 
@@ -140,7 +140,7 @@ func (s *Store) SaveSeasons(ctx context.Context, t alerts.SeasonTable, at time.T
 		if old.table.Version != t.Version {
 			continue
 		}
-		if !old.table.Effective.Equal(t.Effective) || !reflect.DeepEqual(old.table.Seasons, t.Seasons) {
+		if !old.table.Effective.Equal(t.Effective) || !reflect.DeepEqual(old.table.Seasons, t.Seasons) || !slices.Equal(old.table.Special, t.Special) {
 			return fmt.Errorf("season table %q: %w", t.Version, alerts.ErrConflict)
 		}
 		return nil
