@@ -69,4 +69,6 @@ func (t *ReadinessTable) Row(s Surroundings) *ReadinessRow {
 }
 
 // Rule is what holds for the posture.
-func (t *ReadinessTable) Rule(p Posture) PostureRule { return t.Postures[min(int(p), len(t.Postures)-1)] }
+func (t *ReadinessTable) Rule(p Posture) PostureRule {
+	return t.Postures[min(int(p), len(t.Postures)-1)]
+}
