@@ -41,6 +41,7 @@ type bench struct {
 	danger    alerts.DangerTable
 	dangerAt  time.Time // when it was read; zero: never
 	sources   *register
+	sky       sky
 	around    map[string]alerts.Surroundings // by township code
 	listening time.Time
 	followed  time.Time // until when everything that came is judged, by us or by those before us
@@ -89,7 +90,7 @@ func newBench(e *Engine, owned time.Time) *bench {
 		Engine: e, rules: e.Rules.Rules, owned: owned, behind: true,
 		subjects: make(map[contract.DeviceID]*subject), outages: make(map[outageKey]*alerts.SubjectState),
 		around: make(map[string]alerts.Surroundings), wanting: make(map[string]want),
-		pend: newPending(), sources: &register{},
+		pend: newPending(), sources: &register{}, sky: sky{states: make(map[skyKey]*alerts.SubjectState)},
 	}
 	b.desk = b.newDesk()
 	for i := range b.rules {
@@ -248,9 +249,11 @@ func (b *bench) restore(ctx context.Context, now time.Time, row alerts.RuleState
 		return fmt.Errorf("restoring rule states: %w", err)
 	}
 	kept := &st
-	if county, isArea := cutOutage(row.Subject); isArea {
+	switch county, isArea := cutOutage(row.Subject); {
+	case b.restoreHotspot(i, kept):
+	case isArea:
 		b.outages[outageKey{i, county}] = kept
-	} else {
+	default:
 		b.subject(contract.DeviceID(row.Subject)).states[i] = kept
 	}
 	for _, a := range st.Alerts() {

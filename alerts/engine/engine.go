@@ -43,6 +43,7 @@ type Options struct {
 	Warnings alerts.WarningStore
 	// Documents holds the register of ignition sources; nil: there is none.
 	Documents alerts.DocumentStore
+	Hotspots  alerts.HotspotStore // nil: there are none
 	Rules     alerts.RuleSet
 	// Incidents and Silences hold what people say of alerts.
 	Incidents alerts.IncidentStore

@@ -221,7 +221,7 @@ func (w *world) start(s *store) {
 	done := make(chan struct{})
 	s.crash = cancel
 	o := engine.Options{
-		Feed: w.feed, Roster: w.mem, Alerts: s, Orders: s, Warnings: w.mem, Incidents: w.mem, Silences: w.mem, Holdbacks: w.mem, Rules: w.rules, Lease: w.mem, Holder: "one",
+		Feed: w.feed, Roster: w.mem, Alerts: s, Orders: s, Warnings: w.mem, Incidents: w.mem, Silences: w.mem, Holdbacks: w.mem, Hotspots: w.mem, Rules: w.rules, Lease: w.mem, Holder: "one",
 		Answers: func(_ context.Context, a contract.Answer) error { w.heard = append(w.heard, a); return nil },
 		Nudge:   func() { w.nudges++ }, Log: zap.NewNop(),
 	}

@@ -24,6 +24,7 @@ type pending struct {
 	later  []laterRow                   // oldest first
 	// shortfalls say, by alert, that and why nobody was ordered.
 	shortfalls map[string]string
+	hotspots   []alerts.JudgedHotspot
 }
 
 // laterRow is a state of which only Through has moved. Nothing but liveness
@@ -53,6 +54,7 @@ func (b *bench) collect(now time.Time, withPosition bool) (alerts.Judged, error)
 	if withPosition {
 		j.Feed, j.Position = b.Feed.Name(), b.pos
 	}
+	j.Hotspots = b.pend.hotspots
 	for len(b.pend.later) > 0 && now.Sub(b.pend.later[0].at) >= laterAfter {
 		l := b.pend.later[0]
 		b.pend.later = b.pend.later[1:]
@@ -111,7 +113,7 @@ func (b *bench) save(ctx context.Context, withPosition bool) error {
 	if err != nil {
 		return err
 	}
-	if len(j.States)+len(j.Cleared)+len(j.Alerts)+len(j.Incidents) > 0 || withPosition && b.pos != b.savedPos {
+	if len(j.States)+len(j.Cleared)+len(j.Alerts)+len(j.Incidents)+len(j.Hotspots) > 0 || withPosition && b.pos != b.savedPos {
 		if err := b.store(ctx, j); err != nil {
 			return err
 		}

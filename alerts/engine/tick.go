@@ -38,6 +38,7 @@ func (b *bench) tick(ctx context.Context) error {
 		b.set(partStore, nil)
 	}
 	b.refresh(now)
+	b.judgeHotspots(ctx, now)
 	if b.idle(now) {
 		b.behind = false
 	}
