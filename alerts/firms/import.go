@@ -10,40 +10,54 @@ import (
 	"firewatch/alerts"
 )
 
-// Options are what an import needs.
-type Options struct {
-	Store   alerts.HotspotStore
-	Areas   alerts.Areas        // of the roster
-	Sources *alerts.SourceIndex // the static sources of heat among them mask; nil: none are known
-	Merging alerts.Merging
-	Now     time.Time
-	DryRun  bool // say what would be, and change nothing
+// Importer brings rows into a store.
+type Importer struct {
+	Store     alerts.HotspotStore  // nil: none; what is imported is only told
+	Roster    alerts.RosterStore   // nil: there are no townships
+	Documents alerts.DocumentStore // holds the register of ignition sources, whose static sources of heat mask; nil: none
+	Merging   alerts.Merging
+}
+
+// State is what an import makes of a hotspot.
+type State string
+
+// The states.
+const (
+	New   State = "new"   // it was not there
+	Grown State = "grown" // it has more pixels than before, or another mask or township
+	Known State = "known" // nothing changes
+)
+
+// Listed is a hotspot that the rows are part of.
+type Listed struct {
+	alerts.Hotspot
+	State State
 }
 
 // Report is what an import did.
 type Report struct {
 	Rows     int // taken from the files
 	Again    int // of them, pixels that were there or came twice
-	Hotspots int // that the rows are part of
-	New      int // of them, were not there
-	Grown    int // of them, have more pixels than before, or another mask
-	Masked   int // of them, explained by a static source
-	Outside  int // of them, in no township of the roster
+	Merged   int // pixels of the hotspots beyond the first of each
+	New      int // hotspots
+	Grown    int
+	Known    int
+	Masked   int // of all these, explained by a static source
+	Outside  int // of all these, in no township of the roster
+	Hotspots []Listed
 }
 
 // Import merges the rows with what the store has and saves it, all or nothing.
-func Import(ctx context.Context, o Options, rows []Row) (Report, error) {
+// A dry one says what would be, and changes nothing.
+func (im *Importer) Import(ctx context.Context, rows []Row, now time.Time, dry bool) (Report, error) {
 	rep := Report{Rows: len(rows)}
-	if o.Store == nil {
-		return rep, errors.New("importing hotspots: Store is missing")
-	}
-	if err := o.Merging.Validate(); err != nil {
+	if err := im.Merging.Validate(); err != nil {
 		return rep, fmt.Errorf("importing hotspots: %w", err)
 	}
 	if len(rows) == 0 {
 		return rep, nil
 	}
-	how := o.Merging.OrDefault()
+	how := im.Merging.OrDefault()
 	pixels := make([]alerts.Pixel, len(rows))
 	first, last := rows[0].Seen, rows[0].Seen
 	for i := range rows {
@@ -56,7 +70,7 @@ func Import(ctx context.Context, o Options, rows []Row) (Report, error) {
 	}
 	// A hotspot's first sight is before its first pixel by Within at most, and a
 	// pixel of these may belong to it as much later.
-	have, err := hotspots(ctx, o.Store, first.Add(-2*how.Within), last.Add(2*how.Within+time.Millisecond))
+	have, err := hotspots(ctx, im.Store, first.Add(-2*how.Within), last.Add(2*how.Within+time.Millisecond))
 	if err != nil {
 		return rep, fmt.Errorf("importing hotspots: %w", err)
 	}
@@ -64,43 +78,79 @@ func Import(ctx context.Context, o Options, rows []Row) (Report, error) {
 	for _, h := range have {
 		known[h.ID] = h
 	}
-	places := alerts.NewTownships(o.Areas)
+	places, sources, err := im.surroundings(ctx, now)
+	if err != nil {
+		return rep, fmt.Errorf("importing hotspots: %w", err)
+	}
 	var changed []alerts.Hotspot
 	after := 0
 	for _, h := range alerts.MergeHotspots(have, pixels, how) {
-		h.Area, h.Masked = places.At(h.Lat, h.Lon), o.Sources.Heat(&h)
+		h.Area, h.Masked = places.At(h.Lat, h.Lon), sources.Heat(&h)
 		if h.Masked == "" && h.Static() {
 			h.Masked = alerts.MaskedByArchive
 		}
-		rep.Hotspots++
+		old, had := known[h.ID]
+		joined, grown := old.Join(h)
+		after, before = after+h.Pixels, before+old.Pixels
+		rep.Merged += h.Pixels - 1
+		state := Known
+		switch {
+		case !had:
+			state, h.Imported = New, now
+			rep.New++
+		case grown:
+			state, h = Grown, joined
+			rep.Grown++
+		default:
+			rep.Known++
+		}
+		if state != Known {
+			changed = append(changed, h)
+		}
 		if h.Masked != "" {
 			rep.Masked++
 		}
 		if h.Area == "" {
 			rep.Outside++
 		}
-		after += h.Pixels
-		old, had := known[h.ID]
-		before += old.Pixels
-		if !had {
-			rep.New++
-			h.Imported = o.Now
-			changed = append(changed, h)
-		} else if _, grown := old.Join(h); grown {
-			rep.Grown++
-			changed = append(changed, h)
-		}
+		rep.Hotspots = append(rep.Hotspots, Listed{h, state})
 	}
 	rep.Again = len(rows) - (after - before)
-	if o.DryRun || len(changed) == 0 {
+	if dry || im.Store == nil || len(changed) == 0 {
 		return rep, nil
 	}
 	data, err := json.Marshal(map[string]int{"added": rep.New, "grown": rep.Grown})
 	if err != nil {
 		return rep, fmt.Errorf("importing hotspots: %w", err)
 	}
-	_, err = o.Store.SaveHotspots(ctx, changed, []alerts.Event{{At: o.Now, Type: alerts.EventHotspot, Data: data}})
+	_, err = im.Store.SaveHotspots(ctx, changed, []alerts.Event{{At: now, Type: alerts.EventHotspot, Data: data}})
 	return rep, err
+}
+
+// surroundings are the townships and the register of sources.
+func (im *Importer) surroundings(ctx context.Context, now time.Time) (*alerts.Townships, *alerts.SourceIndex, error) {
+	var areas []alerts.Area
+	if im.Roster != nil {
+		var err error
+		if areas, err = im.Roster.Areas(ctx); err != nil {
+			return nil, nil, fmt.Errorf("reading the areas: %w", err)
+		}
+	}
+	places := alerts.NewTownships(alerts.IndexAreas(areas))
+	if im.Documents == nil {
+		return places, nil, nil
+	}
+	d, err := im.Documents.Document(ctx, alerts.DocumentSources, now)
+	if errors.Is(err, alerts.ErrNotFound) {
+		return places, nil, nil
+	} else if err != nil {
+		return nil, nil, fmt.Errorf("reading the register of ignition sources: %w", err)
+	}
+	t, err := alerts.ParseSources(d.Body)
+	if err != nil {
+		return nil, nil, fmt.Errorf("the register of ignition sources, version %s: %w", d.Version, err)
+	}
+	return places, alerts.IndexSources(t), nil
 }
 
 // page is how many hotspots a store gives at once.
@@ -109,6 +159,9 @@ const page = 10_000
 // hotspots are all those first seen in [from, to): where a store has more than it
 // gives at once, it is asked for shorter times.
 func hotspots(ctx context.Context, s alerts.HotspotStore, from, to time.Time) ([]alerts.Hotspot, error) {
+	if s == nil {
+		return nil, nil
+	}
 	hs, err := s.Hotspots(ctx, from, to, page)
 	if err != nil || len(hs) < page {
 		return hs, err

@@ -78,6 +78,7 @@ func commands() []command {
 		{"device show", "what the registry says of one device", runDeviceShow},
 		{"device rotate", "give one device a new credential and show it once", runDeviceRotate},
 		{"device revoke", "take one device's credential back", runDeviceRevoke},
+		{"hotspots import", "fires that satellites saw, from FIRMS CSV (MODIS, VIIRS, Landsat); all or nothing", runHotspotsImport},
 		{"user set", "add an account or give it a new password", runUserSet},
 		{"check-config", "check the settings and show them, without secrets", runCheckConfig},
 		{"migrate", "bring the relational store to this program's schema", runMigrate},

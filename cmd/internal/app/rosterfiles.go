@@ -171,15 +171,18 @@ func sayPlan(out io.Writer, p alerts.DevicePlan, dry bool) error {
 	return err
 }
 
-func readBounded(path string) ([]byte, error) {
+func readBounded(path string) ([]byte, error) { return readUpTo(path, maxRosterFile) }
+
+// readUpTo reads a file of at most so many bytes.
+func readUpTo(path string, most int64) ([]byte, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close() //nolint:errcheck // read only
-	raw, err := io.ReadAll(io.LimitReader(f, maxRosterFile+1))
-	if err == nil && len(raw) > maxRosterFile {
-		err = fmt.Errorf("%s is larger than %d MiB", path, maxRosterFile>>20)
+	raw, err := io.ReadAll(io.LimitReader(f, most+1))
+	if err == nil && int64(len(raw)) > most {
+		err = fmt.Errorf("%s is larger than %d MiB", path, most>>20)
 	}
 	return raw, err
 }

@@ -259,7 +259,7 @@ func (s *system) startAlerts(context.Context) error {
 	feed := journalFeed{journal: s.journal, name: "journal:" + s.holder}
 	judge, err := engine.New(engine.Options{
 		Feed: feed, Roster: s.store, Alerts: s.store, Orders: s.store, Warnings: s.store, Rules: s.rules, Policy: s.policy,
-		Incidents: s.store, Silences: s.store, Holdbacks: s.store,
+		Incidents: s.store, Silences: s.store, Holdbacks: s.store, Hotspots: s.store,
 		Answers: s.answer, Lease: s.store, Holder: s.holder, Demo: s.Demo,
 		Nudge: func() {
 			s.dispatch.Nudge()
