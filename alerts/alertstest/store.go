@@ -22,6 +22,7 @@ type Store interface {
 	alerts.OrderStore
 	alerts.CommandStore
 	alerts.WarningStore
+	alerts.WarningFeedStore
 	alerts.EventStore
 	alerts.AuditStore
 	alerts.LeaseStore
@@ -50,6 +51,7 @@ func StoreSuite(t *testing.T, open func(t *testing.T) Store) {
 		{"Deliveries", deliveryTests},
 		{"Commands", commandTests},
 		{"Warnings", warningTests},
+		{"WarningFeeds", warningFeedTests},
 		{"Seasons", seasonTests},
 		{"Events", eventTests},
 		{"Audits", auditTests},

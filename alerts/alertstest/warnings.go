@@ -74,6 +74,22 @@ var warningTests = map[string]func(check){
 		equal(t, "events", len(newEvents(t, s, 0)), 1)
 		equal(t, "warnings", len(got(s.Warnings(t.Context(), time.Time{}, 10))(t)), 1)
 	},
+	"AReferenceWithoutTimeEndsWhatCameBefore": func(t check) {
+		for _, order := range [][2]int{{0, 1}, {1, 0}} {
+			s := t.store
+			name := fmt.Sprint("untimed", order[0])
+			w, cancel := newWarning(name, "Alert", 0), newWarning(name+".cancel", "Cancel", 60)
+			cancel.References = []alerts.WarningRef{{Sender: w.Sender, Identifier: w.Identifier}}
+			both := []alerts.Warning{w, cancel}
+			saveWarning(t, s, both[order[0]])
+			saveWarning(t, s, both[order[1]])
+			endedBy(t, s, w, cancel)
+			later := newWarning(name, "Alert", 90) // of the same name, sent after the end
+			later.ID += "-later"
+			saveWarning(t, s, later)
+			equal(t, "ended", got(s.Warning(t.Context(), later.ID))(t).Ended, time.Time{})
+		}
+	},
 	"AnotherMessageOfTheSameNameIsAConflict": func(t check) {
 		s := t.store
 		w := newWarning("1", "Alert", 0)

@@ -28,7 +28,8 @@ func mayEnd(status, warning string) bool { return status == "Actual" || warning 
 func ends(msgType string) bool { return msgType == "Update" || msgType == "Cancel" }
 
 // SaveWarning implements alerts.WarningStore. An Update or Cancel ends the
-// messages it refers to (same sender, identifier and time sent) from the time
+// messages it refers to (same sender, identifier and time sent, or sent before it
+// where the reference gives no time) from the time
 // it was sent itself, whichever of them comes first; of several the earliest
 // counts. Each warning that it ends gets an EventWarning behind evs.
 func (s *Store) SaveWarning(ctx context.Context, w alerts.Warning, evs []alerts.Event) (saved alerts.Warning, created bool, err error) {
@@ -74,7 +75,8 @@ func (s *Store) SaveWarning(ctx context.Context, w alerts.Warning, evs []alerts.
 func endedBefore(ctx context.Context, c conn, w *alerts.Warning) error {
 	enders, err := queryAll(ctx, c, scanWarning, "SELECT "+warningCols+` FROM warnings WHERE id IN
 (SELECT warning_id FROM warning_refs WHERE sender = ? AND identifier = ? AND sent_ms = ?)
-ORDER BY sent_ms, id`, w.Sender, w.Identifier, w.Sent)
+OR sent_ms >= ? AND id IN (SELECT warning_id FROM warning_refs WHERE sender = ? AND identifier = ? AND sent_ms = 0)
+ORDER BY sent_ms, id`, w.Sender, w.Identifier, w.Sent, w.Sent, w.Sender, w.Identifier)
 	if err != nil {
 		return doing("looking for what ended it", err)
 	}
@@ -118,8 +120,12 @@ func endReferences(ctx context.Context, c conn, w *alerts.Warning) ([]alerts.Eve
 	}
 	var evs []alerts.Event
 	for _, ref := range w.References {
+		which, sent := " AND sent_ms = ?", ref.Sent
+		if sent.IsZero() { // the reference does not say when it was sent
+			which, sent = " AND sent_ms <= ?", w.Sent
+		}
 		earlier, err := queryAll(ctx, c, scanWarning, "SELECT "+warningCols+
-			" FROM warnings WHERE sender = ? AND identifier = ? AND sent_ms = ?", ref.Sender, ref.Identifier, ref.Sent)
+			" FROM warnings WHERE sender = ? AND identifier = ?"+which, ref.Sender, ref.Identifier, sent)
 		if err != nil {
 			return nil, err
 		}

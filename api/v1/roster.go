@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sync/singleflight"
 
 	"firewatch/alerts"
+	"firewatch/alerts/relay"
 	contract "firewatch/firmware-contracts"
 )
 
@@ -24,6 +25,7 @@ type roster struct {
 	team    map[contract.TeamID]alerts.Team
 	devices []alerts.Device // by id
 	device  map[contract.DeviceID]alerts.Device
+	places  func() *relay.Places // made when the first warning asks
 }
 
 func (r *roster) areaName(code string) string { return r.areas[code].Name }
@@ -89,6 +91,7 @@ func readRoster(ctx context.Context, store alerts.RosterStore, version int64, de
 		devices: slices.SortedFunc(slices.Values(devices), func(a, b alerts.Device) int { return cmp.Compare(a.ID, b.ID) }),
 		device:  make(map[contract.DeviceID]alerts.Device, len(devices)),
 	}
+	r.places = sync.OnceValue(func() *relay.Places { return relay.NewPlaces(r.list) })
 	for _, t := range teams {
 		r.team[t.ID] = t
 	}

@@ -14,10 +14,8 @@ import (
 
 	"firewatch/alerts"
 	"firewatch/alerts/cap"
+	"firewatch/alerts/relay"
 )
-
-// maxBlocks bounds the areas and times of one warning.
-const maxBlocks = 5000
 
 // listWarnings pages through the newest warnings, at most maxLimit of them in
 // all.
@@ -83,8 +81,16 @@ func (a *API) createWarning(c *gin.Context, s scope) error {
 	}
 	ctx := c.Request.Context()
 	now := at(a.Now())
-	w, err := fromCAP(s.roster, msg)
-	if err != nil {
+	w, err := relay.Warning(s.roster.places(), msg)
+	switch {
+	case errors.Is(err, relay.ErrNoInfo):
+		return &Error{
+			Code: CodeInvalid, Detail: "消息没有 info，未说明预警内容",
+			Fields: []FieldError{{"info", "is missing: " + msg.MsgType + " says what it warns of"}},
+		}
+	case errors.Is(err, relay.ErrTooMany):
+		return &Error{Code: CodeInvalid, Detail: fmt.Sprintf("文档写明的区域与时段过多，最多 %d 项", relay.MaxBlocks)}
+	case err != nil:
 		return err
 	}
 	w.ID, w.Received, w.Raw = alerts.NewID("wa", now), now, doc
@@ -121,53 +127,4 @@ func capProblem(err error) error {
 		}
 	}
 	return e
-}
-
-// fromCAP turns a message into a warning: one block per area of the roster.
-func fromCAP(r *roster, msg *cap.Alert) (alerts.Warning, error) {
-	if len(msg.Infos) == 0 && (msg.MsgType == "Alert" || msg.MsgType == "Update") {
-		return alerts.Warning{}, &Error{
-			Code: CodeInvalid, Detail: "消息没有 info，未说明预警内容",
-			Fields: []FieldError{{"info", "is missing: " + msg.MsgType + " says what it warns of"}},
-		}
-	}
-	sum := cap.Summarize(msg)
-	w := alerts.Warning{
-		Identifier: msg.Identifier, Sender: msg.Sender, Sent: at(msg.Sent), Status: msg.Status, MsgType: msg.MsgType,
-		Event: sum.Event, EventCode: sum.EventCode, Issuer: sum.Issuer, Headline: sum.Headline, Text: sum.Text, Measures: sum.Measures,
-	}
-	for _, ref := range msg.References {
-		w.References = append(w.References, alerts.WarningRef{Sender: ref.Sender, Identifier: ref.Identifier, Sent: at(ref.Sent)})
-	}
-	seen := map[alerts.WarningBlock]bool{}
-	for _, b := range cap.Blocks(msg) {
-		for _, code := range warned(r, b) {
-			block := alerts.WarningBlock{
-				Area: code, AreaDesc: b.AreaDesc, Level: severityOf(b.Level), From: at(b.From), To: at(b.To),
-			}
-			if seen[block] {
-				continue
-			}
-			if seen[block] = true; len(seen) > maxBlocks {
-				return w, &Error{Code: CodeInvalid, Detail: fmt.Sprintf("文档写明的区域与时段过多，最多 %d 项", maxBlocks)}
-			}
-			w.Blocks = append(w.Blocks, block)
-		}
-	}
-	return w, nil
-}
-
-func severityOf(l cap.Level) alerts.Severity {
-	switch l {
-	case cap.Blue:
-		return alerts.Blue
-	case cap.Yellow:
-		return alerts.Yellow
-	case cap.Orange:
-		return alerts.Orange
-	case cap.Red:
-		return alerts.Red
-	case cap.None:
-	}
-	return alerts.Notice
 }

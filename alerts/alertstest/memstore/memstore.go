@@ -33,6 +33,7 @@ type Store struct {
 	attempts   []alerts.Attempt
 	commands   map[string]alerts.Command
 	warnings   []alerts.Warning
+	feeds      map[string]alerts.WarningFeed
 	seasons    []savedSeasons
 	events     []alerts.Event
 	audits     []alerts.Audit

@@ -62,7 +62,8 @@ func ends(later, earlier alerts.Warning) bool {
 		(later.Status == "Actual" || earlier.Status != "Actual") &&
 		(earlier.Ended.IsZero() || later.Sent.Before(earlier.Ended)) &&
 		slices.ContainsFunc(later.References, func(r alerts.WarningRef) bool {
-			return r.Sender == earlier.Sender && r.Identifier == earlier.Identifier && r.Sent.Equal(earlier.Sent)
+			return r.Sender == earlier.Sender && r.Identifier == earlier.Identifier &&
+				(r.Sent.Equal(earlier.Sent) || r.Sent.IsZero() && !later.Sent.Before(earlier.Sent))
 		})
 }
 
