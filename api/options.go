@@ -24,15 +24,16 @@ type Check = v1.Check
 
 // Options are what a Server is made of. All are required unless said otherwise.
 type Options struct {
-	Roster   alerts.RosterStore
-	Accounts alerts.AccountStore
-	Alerts   alerts.AlertStore
-	Orders   alerts.OrderStore
-	Commands alerts.CommandStore // to trackers
-	Warnings alerts.WarningStore
-	Events   alerts.EventStore
-	Audit    alerts.AuditStore
-	History  ingest.History
+	Roster    alerts.RosterStore
+	Accounts  alerts.AccountStore
+	Alerts    alerts.AlertStore
+	Orders    alerts.OrderStore
+	Commands  alerts.CommandStore // to trackers
+	Warnings  alerts.WarningStore
+	Documents alerts.DocumentStore
+	Events    alerts.EventStore
+	Audit     alerts.AuditStore
+	History   ingest.History
 
 	// Console holds the built console with its index.html. Nil, or without that
 	// file, a page says that the console was not built.
@@ -89,6 +90,7 @@ func (o *Options) check() error {
 		{"Orders", o.Orders != nil},
 		{"Commands", o.Commands != nil},
 		{"Warnings", o.Warnings != nil},
+		{"Documents", o.Documents != nil},
 		{"Events", o.Events != nil},
 		{"Audit", o.Audit != nil},
 		{"History", o.History != nil},

@@ -45,26 +45,27 @@ const (
 
 // Deps is all that the handlers need. Package api checks it.
 type Deps struct {
-	Roster   alerts.RosterStore
-	Accounts alerts.AccountStore
-	Alerts   alerts.AlertStore
-	Orders   alerts.OrderStore
-	Commands alerts.CommandStore
-	Warnings alerts.WarningStore
-	Events   alerts.EventStore
-	Audit    alerts.AuditStore
-	History  ingest.History
-	Desk     *Desk // nil: devices are not changed here
-	Sessions *session.Service
-	Hub      *stream.Hub
-	Policy   alerts.Policy
-	Silence  Silence
-	Health   func(context.Context) []Check
-	Nudge    func()
-	Now      func() time.Time
-	Secure   bool // cookies over TLS only
-	Version  string
-	Log      *zap.Logger
+	Roster    alerts.RosterStore
+	Accounts  alerts.AccountStore
+	Alerts    alerts.AlertStore
+	Orders    alerts.OrderStore
+	Commands  alerts.CommandStore
+	Warnings  alerts.WarningStore
+	Documents alerts.DocumentStore
+	Events    alerts.EventStore
+	Audit     alerts.AuditStore
+	History   ingest.History
+	Desk      *Desk // nil: devices are not changed here
+	Sessions  *session.Service
+	Hub       *stream.Hub
+	Policy    alerts.Policy
+	Silence   Silence
+	Health    func(context.Context) []Check
+	Nudge     func()
+	Now       func() time.Time
+	Secure    bool // cookies over TLS only
+	Version   string
+	Log       *zap.Logger
 }
 
 // API is version 1.
@@ -75,6 +76,8 @@ type API struct {
 	names  *namesCache
 	cross  *http.CrossOriginProtection
 	onDuty *onDuty
+
+	sourcesKept sourcesCache
 }
 
 // New returns version 1.
@@ -97,6 +100,8 @@ func (a *API) bound(c *gin.Context) {
 		limit = maxCAP
 	case Prefix + "/devices/import":
 		limit = maxTable
+	case Prefix + "/sources":
+		limit = alerts.MaxSourceBytes
 	}
 	c.Request.Body = http.MaxBytesReader(c.Writer, c.Request.Body, limit)
 	c.Header("Cache-Control", "no-store")

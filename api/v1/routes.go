@@ -65,6 +65,10 @@ var routes = []struct {
 	{http.MethodPost, "/warnings", duty, (*API).createWarning},
 	{http.MethodGet, "/warnings/:id", members, (*API).showWarning},
 	{http.MethodGet, "/seasons", members, (*API).listSeasons},
+	{http.MethodGet, "/seasons/calendar", members, (*API).showSeasonCalendar},
+
+	{http.MethodGet, "/sources", duty, (*API).listSources},
+	{http.MethodPost, "/sources", duty, (*API).createSources},
 
 	{http.MethodGet, "/events", members, (*API).streamEvents},
 	{http.MethodGet, "/status", anyone, (*API).showStatus},

@@ -321,16 +321,6 @@ type WarningBlock struct {
 	To       time.Time `json:"to"`
 }
 
-// SeasonDay answers GET /seasons (?date=YYYY-MM-DD, default today; ?area=): one
-// item per area.
-type SeasonDay struct {
-	Area     string   `json:"area"`
-	AreaName string   `json:"area_name"`
-	Date     string   `json:"date"`
-	Kinds    []string `json:"kinds"`   // prevention, high_danger, closure in force that day
-	Version  string   `json:"version"` // of the table
-}
-
 // Event is the data of one server-sent event of GET /events; its SSE id is the
 // cursor for Last-Event-ID, its SSE event name is Type.
 type Event struct {

@@ -258,7 +258,7 @@ func (s *system) startAlerts(context.Context) error {
 	s.health.add("downlink", func(context.Context) error { return s.downlink.Ready() })
 	feed := journalFeed{journal: s.journal, name: "journal:" + s.holder}
 	judge, err := engine.New(engine.Options{
-		Feed: feed, Roster: s.store, Alerts: s.store, Orders: s.store, Warnings: s.store, Rules: s.rules, Policy: s.policy,
+		Feed: feed, Roster: s.store, Alerts: s.store, Orders: s.store, Warnings: s.store, Documents: s.store, Rules: s.rules, Policy: s.policy,
 		Incidents: s.store, Silences: s.store, Holdbacks: s.store, Hotspots: s.store,
 		Answers: s.answer, Lease: s.store, Holder: s.holder, Demo: s.Demo,
 		Nudge: func() {
@@ -348,7 +348,7 @@ func (s *system) startAPI(ctx context.Context) error {
 	}
 	server, err := api.New(api.Options{
 		Desk: desk, BrokerAuth: brokerAuth,
-		Roster: s.store, Accounts: s.store, Alerts: s.store, Orders: s.store, Commands: s.store, Warnings: s.store,
+		Roster: s.store, Accounts: s.store, Alerts: s.store, Orders: s.store, Commands: s.store, Warnings: s.store, Documents: s.store,
 		Events: s.store, Audit: s.store,
 		History: s.influx, Console: files, Policy: s.policy, Silence: s.rules.Silence, Health: s.health.checks,
 		Nudge: func() {
