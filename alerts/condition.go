@@ -76,6 +76,12 @@ func (c *ConditionRule) of(k contract.Kind) bool {
 	return false
 }
 
+// Of reports whether the condition of a rule judges devices of the kind.
+func (r *Rule) Of(k contract.Kind) bool { return r.Condition != nil && r.Condition.of(k) }
+
+// ByArea reports whether the rule has one alert per township, not per device.
+func (r *Rule) ByArea() bool { return r.Condition != nil && r.Condition.ByArea }
+
 // Areas reports whether the rule judges townships.
 func (c *ConditionRule) Areas() bool {
 	for _, on := range c.On {

@@ -139,6 +139,13 @@ func (s *Series) times(fields uint64, from, to int64, n int) []int64 {
 	return out[max(0, len(out)-n):]
 }
 
+// Latest is the field's newest value measured at or before the time, no older
+// than within.
+func (s *Series) Latest(f contract.Field, at time.Time, within time.Duration) (x float64, ok bool) {
+	v, _, ok := s.latest(f, at.UnixMilli(), within.Milliseconds())
+	return rounded(v), ok
+}
+
 // latest is the field's newest value measured at or before the time, no older
 // than within.
 func (s *Series) latest(f contract.Field, at, within int64) (x float32, measured int64, ok bool) {

@@ -20,7 +20,9 @@ import (
 // the lease to losing it. One goroutine works at it.
 type bench struct {
 	*Engine
-	rules []alerts.Rule
+	set   alerts.RuleSet // in force
+	rules []alerts.Rule  // of it
+	plan  *alerts.SeriesPlan
 	owned time.Time // until when the lease is surely ours
 
 	areas    alerts.Areas
@@ -32,7 +34,9 @@ type bench struct {
 	subjects map[contract.DeviceID]*subject
 	order    []*subject // by id
 	cells    map[cell][]*subject
-	outages  map[outageKey]*alerts.SubjectState
+	outages  map[outageKey]*alerts.SubjectState // and townships under a condition
+	towns    []alerts.Area                      // by code
+	byArea   map[outageKey]areaAlert            // of conditions with one alert per township
 
 	seasons   *alerts.SeasonTable
 	seasonsAt time.Time
@@ -43,6 +47,8 @@ type bench struct {
 	sources   *register
 	sky       sky
 	around    map[string]alerts.Surroundings // by township code
+	since     map[string]time.Time           // since when they are so
+	past      past
 	listening time.Time
 	followed  time.Time // until when everything that came is judged, by us or by those before us
 	newest    time.Time // when the newest input that is judged was received
@@ -66,6 +72,7 @@ type subject struct {
 	lazy     []bool                 // by index: Through has moved on since it was saved
 	strange  bool                   // not in the roster
 	disabled bool
+	held     []alerts.HeldBack // the newest things held back
 	// aliveUntil spares ticks: no silence can be found before it. It is a lower
 	// bound, for news only moves the deadline on.
 	aliveUntil []time.Time // by index of the rule
@@ -87,15 +94,13 @@ type want struct {
 
 func newBench(e *Engine, owned time.Time) *bench {
 	b := &bench{
-		Engine: e, rules: e.Rules.Rules, owned: owned, behind: true,
+		Engine: e, owned: owned, behind: true, since: make(map[string]time.Time),
 		subjects: make(map[contract.DeviceID]*subject), outages: make(map[outageKey]*alerts.SubjectState),
 		around: make(map[string]alerts.Surroundings), wanting: make(map[string]want),
 		pend: newPending(), sources: &register{}, sky: sky{states: make(map[skyKey]*alerts.SubjectState)},
 	}
+	b.adoptSet(e.InForce())
 	b.desk = b.newDesk()
-	for i := range b.rules {
-		b.near = append(b.near, neighbours{b, i})
-	}
 	for _, c := range contract.Classes {
 		b.judgedBy[c] = e.met.readings.WithLabelValues(c.String())
 	}
@@ -179,7 +184,7 @@ func (b *bench) load(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if b.pos, err = b.warm(ctx, b.Feed.Seek(b.followed.Add(-alerts.WindowSpan)), judged); err != nil {
+	if b.pos, err = b.warm(ctx, b.Feed.Seek(b.followed.Add(-b.span())), judged); err != nil {
 		return err
 	}
 	b.savedPos = b.pos
@@ -257,6 +262,9 @@ func (b *bench) restore(ctx context.Context, now time.Time, row alerts.RuleState
 		b.subject(contract.DeviceID(row.Subject)).states[i] = kept
 	}
 	for _, a := range st.Alerts() {
+		if b.rules[i].ByArea() && a.State == alerts.Firing && a.Area != "" {
+			b.byArea[outageKey{i, a.Area}] = areaAlert{row.Subject, a.ID}
+		}
 		if b.rules[i].WantsOrder(a) && a.RuleVersion == b.rules[i].Version {
 			b.wanting[a.ID] = want{rule: i, state: kept}
 		}
@@ -330,6 +338,8 @@ func (b *bench) run(ctx context.Context) error {
 			err = b.batch(ctx, batch)
 		case <-tick.C:
 			err = b.tick(ctx)
+		case <-b.swaps:
+			err = b.swap(ctx)
 		}
 		if err != nil {
 			return err
@@ -346,14 +356,14 @@ func (b *bench) follow(ctx context.Context, from uint64, to chan<- alerts.Batch)
 		b.reading.Store(0)
 		if err != nil {
 			if ctx.Err() == nil {
-				b.set(partFeed, fmt.Errorf("reading the feed: %w", err))
+				b.tell(partFeed, fmt.Errorf("reading the feed: %w", err))
 				wait.sleep(ctx)
 			}
 			continue
 		}
 		if wait.next > 0 {
 			wait = backoff{}
-			b.set(partFeed, nil)
+			b.tell(partFeed, nil)
 		}
 		select {
 		case to <- batch:
@@ -412,7 +422,7 @@ func (b *bench) answer(ctx context.Context, a contract.Answer) error {
 		err := b.guard(func() error { return b.Answers(ctx, a) })
 		if err == nil {
 			b.met.answers.WithLabelValues("taken").Inc()
-			b.set(partStore, nil)
+			b.tell(partStore, nil)
 			return nil
 		}
 		if ctx.Err() != nil {
@@ -427,10 +437,10 @@ func (b *bench) answer(ctx context.Context, a contract.Answer) error {
 			b.Log.Error("answer cannot be taken", zap.Error(err), zap.String("team", string(a.Team)), zap.String("device", string(a.Device)),
 				zap.String("order", a.Order), zap.String("answer", string(a.Receipt)), zap.String("reason", a.Reason), zap.String("by", a.By),
 				zap.Time("said", a.At), zap.Time("received", a.Received))
-			b.set(partStore, nil)
+			b.tell(partStore, nil)
 			return nil
 		}
-		b.set(partStore, fmt.Errorf("handing an answer on: %w", err))
+		b.tell(partStore, fmt.Errorf("handing an answer on: %w", err))
 		if err := b.renew(ctx); err != nil {
 			return err
 		}

@@ -72,8 +72,11 @@ type Engine struct {
 	Options
 	met *metrics
 
+	swaps chan struct{} // told that the rules in force are others
+
 	mu   sync.Mutex
 	down map[string]error // by part
+	set  alerts.RuleSet   // in force
 }
 
 // New checks the options.
@@ -118,7 +121,7 @@ func New(o Options) (*Engine, error) {
 	if err != nil {
 		return nil, fmt.Errorf("engine metrics: %w", err)
 	}
-	return &Engine{Options: o, met: met, down: map[string]error{partStart: errors.New("not started")}}, nil
+	return &Engine{Options: o, met: met, swaps: make(chan struct{}, 1), set: o.Rules, down: map[string]error{partStart: errors.New("not started")}}, nil
 }
 
 // Ready says why nothing is judged at present, or nil. An engine that stands by
@@ -143,9 +146,9 @@ const (
 
 var parts = [...]string{partStart, partStore, partFeed}
 
-// set notes why a part keeps the engine from judging, or nil; what is news is
+// tell notes why a part keeps the engine from judging, or nil; what is news is
 // logged.
-func (e *Engine) set(part string, err error) {
+func (e *Engine) tell(part string, err error) {
 	e.mu.Lock()
 	was := e.down[part]
 	e.down[part] = err
@@ -170,12 +173,12 @@ func (e *Engine) Run(ctx context.Context) error {
 		held, until, err := e.acquire(ctx)
 		switch {
 		case err != nil:
-			e.set(partStore, fmt.Errorf("asking for the lease: %w", err))
+			e.tell(partStore, fmt.Errorf("asking for the lease: %w", err))
 			wait.sleep(ctx)
 			continue
 		case !held:
-			e.set(partStore, nil)
-			e.set(partStart, nil)
+			e.tell(partStore, nil)
+			e.tell(partStart, nil)
 			if now := e.Now(); now.Sub(released) >= standbyEvery {
 				released = now
 				e.releaseFollowed(ctx, now)
@@ -185,15 +188,15 @@ func (e *Engine) Run(ctx context.Context) error {
 		}
 		b := newBench(e, until)
 		if err := b.load(ctx); err != nil {
-			e.set(partStart, err)
+			e.tell(partStart, err)
 			wait.sleep(ctx)
 			continue
 		}
 		wait = backoff{}
-		e.set(partStore, nil)
-		e.set(partStart, nil)
+		e.tell(partStore, nil)
+		e.tell(partStart, nil)
 		if err := b.run(ctx); err != nil {
-			e.set(partStart, err)
+			e.tell(partStart, err)
 			wait.sleep(ctx)
 		}
 	}
@@ -224,7 +227,7 @@ func (e *Engine) releaseFollowed(ctx context.Context, now time.Time) {
 	if !ok {
 		return
 	}
-	if err := e.Feed.Release(e.Feed.Seek(through.Add(-alerts.WindowSpan - followMargin))); err != nil {
+	if err := e.Feed.Release(e.Feed.Seek(through.Add(-spanOf(e.InForce()) - followMargin))); err != nil {
 		e.Log.Warn("feed not released", zap.Error(err))
 	}
 }

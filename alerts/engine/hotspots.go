@@ -70,7 +70,7 @@ func (b *bench) judgeHotspot(now time.Time, i int, h *alerts.Hotspot) string {
 	if st == nil {
 		st = &alerts.SubjectState{Rule: rule.Name, Subject: alerts.HotspotSubject(h.ID)}
 	}
-	ctx := alerts.Context{Areas: b.areas, Demo: b.demo, Around: b.surroundings(now, h.Area), Sources: b.sources}
+	ctx := alerts.Context{Areas: b.areas, Demo: b.demo, Around: b.aroundAt(h.Area, h.Seen), Sources: b.sources}
 	before := st.Revision
 	var found []alerts.Finding
 	err := b.guard(func() error {

@@ -47,11 +47,11 @@ func (b *bench) newDesk() desk {
 
 // useRules gives the desk the rules and areas of now.
 func (b *bench) useRules() {
-	if b.desk.rules == b.Rules.Version && b.desk.roster == b.roster {
+	if b.desk.rules == b.set.Version && b.desk.roster == b.roster {
 		return
 	}
-	b.desk.rules, b.desk.roster = b.Rules.Version, b.roster
-	b.desk.Use(b.rules, b.Rules.Incidents, b.areas)
+	b.desk.rules, b.desk.roster = b.set.Version, b.roster
+	b.desk.Use(b.rules, b.set.Incidents, b.areas)
 }
 
 // loadDesk puts on the desk what the rows say: the alerts that stand, of rules

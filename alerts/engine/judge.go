@@ -50,11 +50,22 @@ func (b *bench) judge(now time.Time, in alerts.Input) {
 	if in.Kind == alerts.Judge {
 		b.judgedBy[r.Class].Inc()
 	}
+	if !s.strange && !s.disabled {
+		if s.ctx.Series == nil {
+			s.ctx.Series = alerts.NewSeries(b.plan)
+		}
+		s.ctx.Series.Add(r)
+		if r.Measured.Before(b.since[s.ctx.Device.Area]) { // by what was so then
+			is := s.ctx.Around
+			s.ctx.Around = b.aroundAt(s.ctx.Device.Area, r.Measured)
+			defer func() { s.ctx.Around = is }()
+		}
+	}
 	for i := range b.rules {
 		if (s.strange || s.disabled) && b.rules[i].Type != alerts.SOSCall {
 			continue
 		}
-		if b.rules[i].Judges(r.Kind, r.Class) {
+		if rule := &b.rules[i]; rule.Judges(r.Kind, r.Class) && (rule.Type != alerts.Condition || b.worth(now, i, s, r)) {
 			b.step(now, i, s, in)
 		}
 	}
@@ -67,6 +78,9 @@ func (b *bench) step(now time.Time, i int, s *subject, in alerts.Input) {
 		st = &alerts.SubjectState{Rule: b.rules[i].Name, Subject: string(s.id)}
 	}
 	s.ctx.Neighbours = b.near[i]
+	if b.rules[i].ByArea() {
+		s.ctx.AreaAlert = b.areaAlert(i, s)
+	}
 	next, found, ok := b.safely(now, i, st, in, &s.ctx)
 	if !ok {
 		return
@@ -74,7 +88,12 @@ func (b *bench) step(now time.Time, i int, s *subject, in alerts.Input) {
 	moved := next.Through.After(st.Through)
 	changed := next.Revision != st.Revision
 	*st = next
-	if s.states[i] == nil && (moved || changed || len(found) > 0 || b.rules[i].Type == alerts.SensorFire) {
+	switch {
+	case b.rules[i].Type == alerts.Condition:
+		if s.states[i] = st; !changed && st.Idle() {
+			s.states[i] = nil
+		}
+	case s.states[i] == nil && (moved || changed || len(found) > 0 || b.rules[i].Type == alerts.SensorFire):
 		s.states[i] = st
 	}
 	if changed {
@@ -128,8 +147,15 @@ func (b *bench) note(now time.Time, i int, st *alerts.SubjectState, found []aler
 	for _, f := range found {
 		b.met.findings.WithLabelValues(rule.Name, findingName(f.Kind)).Inc()
 		if f.Alert == nil {
+			b.rememberHeld(now, rule, st, f)
 			b.heldBack(now, rule, st, f)
 			continue
+		}
+		if f.Kind == alerts.Raised {
+			f.Alert.Explain.Held = append(f.Alert.Explain.Held, b.heldLately(now, f.Alert.Device)...)
+		}
+		if rule.ByArea() && f.Alert.Area != "" {
+			b.noteAreaAlert(i, st, f)
 		}
 		b.hear(now, rule, st, f)
 		if f.Kind == alerts.Raised || f.Kind == alerts.Ended {

@@ -5,6 +5,8 @@ import "github.com/prometheus/client_golang/prometheus"
 type metrics struct {
 	readings *prometheus.CounterVec // by class
 	findings *prometheus.CounterVec // by rule and kind
+	held     *prometheus.CounterVec // by rule and what held it back
+	swaps    *prometheus.CounterVec // by result
 	unknown  prometheus.Counter
 	panics   *prometheus.CounterVec // by rule
 	answers  *prometheus.CounterVec // by result
@@ -20,6 +22,8 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 	m := &metrics{
 		readings: counter("readings_total", "Readings judged, by class.", "class"),
 		findings: counter("findings_total", "What rules found, by rule and kind.", "rule", "kind"),
+		held:     counter("held_total", "Suspicions held back, by rule and by what held them back.", "rule", "by"),
+		swaps:    counter("rules_taken_total", "Rule sets taken into force.", "result"),
 		unknown: prometheus.NewCounter(prometheus.CounterOpts{
 			Namespace: "firewatch", Subsystem: "engine", Name: "unknown_device_readings_total",
 			Help: "Readings of devices that are not in the roster; not judged, but for SOS.",
@@ -39,7 +43,7 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 	if reg == nil {
 		return m, nil
 	}
-	for _, c := range []prometheus.Collector{m.readings, m.findings, m.unknown, m.panics, m.answers, m.orders, m.saves, m.lag} {
+	for _, c := range []prometheus.Collector{m.readings, m.findings, m.held, m.swaps, m.unknown, m.panics, m.answers, m.orders, m.saves, m.lag} {
 		if err := reg.Register(c); err != nil {
 			return nil, err
 		}

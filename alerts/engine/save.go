@@ -142,13 +142,13 @@ func (b *bench) store(ctx context.Context, j alerts.Judged) error {
 		cancel()
 		if err == nil {
 			b.met.saves.Observe(time.Since(begin).Seconds())
-			b.set(partStore, nil)
+			b.tell(partStore, nil)
 			return nil
 		}
 		if ctx.Err() != nil {
 			return fmt.Errorf("saving: %w", err)
 		}
-		b.set(partStore, fmt.Errorf("saving: %w", err))
+		b.tell(partStore, fmt.Errorf("saving: %w", err))
 		wait.sleep(ctx)
 	}
 }
@@ -171,7 +171,7 @@ func (b *bench) renew(ctx context.Context) error {
 		case ctx.Err() != nil:
 			return ctx.Err()
 		}
-		b.set(partStore, fmt.Errorf("renewing the lease: %w", err))
+		b.tell(partStore, fmt.Errorf("renewing the lease: %w", err))
 		wait.sleep(ctx)
 	}
 }

@@ -33,9 +33,9 @@ func (b *bench) tick(ctx context.Context) error {
 		return err
 	}
 	if err := errors.Join(b.reload(ctx, now), b.reloadDanger(ctx, now), b.reloadDesk(ctx, now)); err != nil {
-		b.set(partStore, err) // the last known roster, seasons and warnings rule on
+		b.tell(partStore, err) // the last known roster, seasons and warnings rule on
 	} else {
-		b.set(partStore, nil)
+		b.tell(partStore, nil)
 	}
 	b.refresh(now)
 	b.judgeHotspots(ctx, now)
@@ -51,7 +51,7 @@ func (b *bench) tick(ctx context.Context) error {
 	b.saveHeld(ctx, now)
 	if now.Sub(b.released) >= releaseEvery {
 		b.released = now
-		if err := b.Feed.Release(min(b.savedPos, b.Feed.Seek(now.Add(-alerts.WindowSpan)))); err != nil {
+		if err := b.Feed.Release(min(b.savedPos, b.Feed.Seek(now.Add(-b.span())))); err != nil {
 			b.Log.Warn("feed not released", zap.Error(err))
 		}
 	}
@@ -65,6 +65,8 @@ func (b *bench) timed(now time.Time) {
 		switch {
 		case rule.Type == alerts.DeviceSilent:
 			b.silence(now, i)
+		case rule.Type == alerts.Condition:
+			b.conditions(now, i)
 		case rule.Timed():
 			for _, s := range b.order {
 				if s.states[i] != nil {
@@ -156,6 +158,9 @@ func (b *bench) reload(ctx context.Context, now time.Time) error {
 		return fmt.Errorf("reading warnings: %w", err)
 	}
 	b.warnKnown = true
+	if err := b.reloadPast(ctx, now); err != nil {
+		return err
+	}
 	if err := b.reloadSources(ctx, now); err != nil {
 		return err
 	}
@@ -191,6 +196,15 @@ func (b *bench) reloadRoster(ctx context.Context, version int64, demo bool) erro
 	b.roster, b.demo, b.areas, b.teams = version, demo || b.Demo, alerts.IndexAreas(areas), teams
 	b.cells = make(map[cell][]*subject)
 	clear(b.around)
+	clear(b.since)
+	b.past.forget()
+	b.towns = b.towns[:0]
+	for _, a := range areas {
+		if a.Level == alerts.Township {
+			b.towns = append(b.towns, a)
+		}
+	}
+	slices.SortFunc(b.towns, func(x, y alerts.Area) int { return cmp.Compare(x.Code, y.Code) })
 	for _, s := range b.subjects {
 		s.strange, s.disabled, s.county = true, false, ""
 		clear(s.aliveUntil)
@@ -223,13 +237,13 @@ func (b *bench) surroundings(now time.Time, area string) alerts.Surroundings {
 	a, ok := b.around[area]
 	if !ok {
 		a = b.surroundingsNow(now, area)
-		b.around[area] = a
+		b.around[area], b.since[area] = a, now
 	}
 	return a
 }
 
 func (b *bench) surroundingsNow(now time.Time, area string) alerts.Surroundings {
-	a := alerts.SurroundingsAt(b.areas, b.seasons, b.warnings, b.Rules.Weather, area, now)
+	a := alerts.SurroundingsAt(b.areas, b.seasons, b.warnings, b.set.Weather, area, now)
 	a.WarnUnknown = !b.warnKnown
 	return a.WithDanger(b.danger, b.areas, area, now)
 }
@@ -240,7 +254,7 @@ func (b *bench) refresh(now time.Time) {
 	same := len(b.around) > 0 // empty: the roster is new
 	for area, was := range b.around {
 		if is := b.surroundingsNow(now, area); is != was {
-			b.around[area], same = is, false
+			b.around[area], b.since[area], same = is, now, false
 		}
 	}
 	if same {
@@ -264,7 +278,8 @@ func (b *bench) refresh(now time.Time) {
 // changed has the rules look again at what they know of a device.
 func (b *bench) changed(now time.Time, s *subject) {
 	for i := range b.rules {
-		if s.states[i] != nil && b.rules[i].Type == alerts.SensorFire {
+		switch rule := &b.rules[i]; {
+		case rule.Type == alerts.SensorFire && s.states[i] != nil, rule.Type == alerts.Condition && b.worth(now, i, s, nil):
 			b.step(now, i, s, alerts.Input{Kind: alerts.Changed})
 		}
 	}
@@ -288,28 +303,40 @@ type neighbours struct {
 
 // Suspicions implements alerts.Neighbours.
 func (n neighbours) Suspicions(device contract.DeviceID, at time.Time, within time.Duration, km float64) []alerts.Evidence {
+	var out []alerts.Evidence
+	n.around(device, km, func(s *subject) bool {
+		if n.rule < 0 || s.states[n.rule] == nil {
+			return true
+		}
+		if e, ok := s.states[n.rule].Suspicion(at, within); ok {
+			out = append(out, e)
+		}
+		return true
+	})
+	slices.SortFunc(out, func(x, y alerts.Evidence) int { return cmp.Compare(x.Device, y.Device) })
+	return out
+}
+
+// around yields the sensors within km of the device's site, but for itself.
+func (n neighbours) around(device contract.DeviceID, km float64, yield func(*subject) bool) {
 	self := n.b.subjects[device]
 	if self == nil || self.ctx.Device == nil {
-		return nil
+		return
 	}
 	d := self.ctx.Device
 	here, place := cellOf(d.Lat, d.Lon), orb.Point{d.Lon, d.Lat}
 	rows := int(math.Ceil(km / (cellDeg * 111)))
 	cols := int(math.Ceil(km / (cellDeg * 111 * max(0.1, math.Cos(d.Lat*math.Pi/180)))))
-	var out []alerts.Evidence
 	for y := here.lat - rows; y <= here.lat+rows; y++ {
 		for x := here.lon - cols; x <= here.lon+cols; x++ {
 			for _, s := range n.b.cells[cell{y, x}] {
-				st := s.states[n.rule]
-				if s == self || st == nil || s.disabled {
+				if s == self || s.disabled || geo.DistanceHaversine(place, orb.Point{s.ctx.Device.Lon, s.ctx.Device.Lat}) > km*1000 {
 					continue
 				}
-				if e, ok := st.Suspicion(at, within); ok && geo.DistanceHaversine(place, orb.Point{s.ctx.Device.Lon, s.ctx.Device.Lat}) <= km*1000 {
-					out = append(out, e)
+				if !yield(s) {
+					return
 				}
 			}
 		}
 	}
-	slices.SortFunc(out, func(x, y alerts.Evidence) int { return cmp.Compare(x.Device, y.Device) })
-	return out
 }

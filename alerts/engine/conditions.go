@@ -1,0 +1,164 @@
+package engine
+
+import (
+	"fmt"
+	"runtime/debug"
+	"time"
+
+	"go.uber.org/zap"
+
+	"firewatch/alerts"
+	contract "firewatch/firmware-contracts"
+)
+
+// areaAlert is the alert that stands for all devices of a township.
+type areaAlert struct {
+	subject string
+	id      string
+}
+
+// areaAlert is the alert of the rule that another device of the township has.
+func (b *bench) areaAlert(i int, s *subject) string {
+	if s.ctx.Device == nil {
+		return ""
+	}
+	if a := b.byArea[outageKey{i, s.ctx.Device.Area}]; a.subject != string(s.id) {
+		return a.id
+	}
+	return ""
+}
+
+func (b *bench) noteAreaAlert(i int, st *alerts.SubjectState, f alerts.Finding) {
+	key := outageKey{i, f.Alert.Area}
+	switch {
+	case f.Alert.State == alerts.Firing:
+		b.byArea[key] = areaAlert{st.Subject, f.Alert.ID}
+	case b.byArea[key].id == f.Alert.ID:
+		delete(b.byArea, key)
+	}
+}
+
+// worth reports whether a condition must be asked: it has something going on
+// with the subject, or what is known now makes it true. Most are not, and cost
+// neither a state nor an allocation.
+func (b *bench) worth(now time.Time, i int, s *subject, r *contract.Reading) (ask bool) {
+	rule := &b.rules[i]
+	d := s.ctx.Device
+	if d == nil || s.disabled || s.ctx.Series == nil || !rule.Of(d.Kind) {
+		return false
+	}
+	if s.states[i] != nil {
+		return true
+	}
+	s.ctx.Neighbours, s.ctx.Others = b.near[i], neighbours{b, i}
+	defer func() {
+		if p := recover(); p != nil {
+			b.panicked(rule, string(s.id), p)
+			ask = false
+		}
+	}()
+	if r != nil {
+		return rule.Holds(now, s.id, r, &s.ctx)
+	}
+	return rule.HoldsNow(now, s.id, &s.ctx)
+}
+
+func (b *bench) panicked(rule *alerts.Rule, subject string, p any) {
+	b.met.panics.WithLabelValues(rule.Name).Inc()
+	b.Log.Error("rule panicked", zap.String("rule", rule.Name), zap.String("device", subject),
+		zap.String("panic", fmt.Sprint(p)), zap.ByteString("stack", debug.Stack()))
+}
+
+// conditions asks a condition that time, or a township's surroundings, drive.
+func (b *bench) conditions(now time.Time, i int) {
+	rule := &b.rules[i]
+	switch {
+	case rule.Condition.Areas():
+		for k := range b.towns {
+			b.township(now, i, &b.towns[k])
+		}
+	case rule.Timed():
+		for _, s := range b.order {
+			if b.worth(now, i, s, nil) {
+				b.step(now, i, s, alerts.Input{Kind: alerts.Tick})
+			}
+		}
+	}
+}
+
+func (b *bench) township(now time.Time, i int, a *alerts.Area) {
+	rule, key := &b.rules[i], outageKey{i, a.Code}
+	ctx := alerts.Context{Areas: b.areas, Place: a, Demo: b.demo, Around: b.surroundings(now, a.Code), Sources: b.sources}
+	st := b.outages[key]
+	if st == nil {
+		if !rule.HoldsNow(now, "", &ctx) {
+			return
+		}
+		st = &alerts.SubjectState{Rule: rule.Name, Subject: alerts.AreaSubject(a.Code)}
+	}
+	next, found, ok := b.safely(now, i, st, alerts.Input{Kind: alerts.Tick}, &ctx)
+	if !ok {
+		return
+	}
+	changed := next.Revision != st.Revision
+	*st = next
+	if b.outages[key] = st; !changed && st.Idle() {
+		delete(b.outages, key)
+	}
+	if changed {
+		b.pend.states[st] = i
+	}
+	b.note(now, i, st, found)
+}
+
+const (
+	maxHeld = 8
+	// heldFor is for how long an alert of the same device tells what was held back
+	// before it.
+	heldFor = time.Hour
+)
+
+// rememberHeld notes what was held back of a device, so that its next alert tells.
+func (b *bench) rememberHeld(now time.Time, rule *alerts.Rule, st *alerts.SubjectState, f alerts.Finding) {
+	b.met.held.WithLabelValues(rule.Name, f.By).Inc()
+	s := b.subjects[contract.DeviceID(st.Subject)]
+	if s == nil || f.By == "" {
+		return
+	}
+	for k := range s.held {
+		if s.held[k].By == f.By && s.held[k].Why == f.Reason {
+			s.held[k].At = now
+			return
+		}
+	}
+	if len(s.held) >= maxHeld {
+		s.held = s.held[1:]
+	}
+	s.held = append(s.held, alerts.HeldBack{At: now, By: f.By, Why: f.Reason})
+}
+
+func (b *bench) heldLately(now time.Time, id contract.DeviceID) []alerts.HeldBack {
+	s := b.subjects[id]
+	if s == nil {
+		return nil
+	}
+	var out []alerts.HeldBack
+	for _, h := range s.held {
+		if now.Sub(h.At) <= heldFor {
+			out = append(out, h)
+		}
+	}
+	return out
+}
+
+// Above implements alerts.Sightings.
+func (n neighbours) Above(device contract.DeviceID, f contract.Field, least, km float64, at time.Time, within time.Duration) int {
+	count := 0
+	n.around(device, km, func(s *subject) bool {
+		if x, ok := s.ctx.Series.Latest(f, at, within); ok && x >= least {
+			count++
+		}
+		return true
+	})
+	return count
+}
