@@ -146,7 +146,11 @@ export interface Warning {
   blocks: WarningBlock[] | null; in_force: boolean; ended: string | null; ended_by: string; received: string
   unmatched: string[] | null // what lies in none of our areas
 }
-export interface SeasonDay { area: string; area_name: string; date: string; kinds: SeasonKind[] | null; version: string }
+export interface SpecialRun { name: string; area: string; area_name: string; on: string; from: string; to: string; reason: string }
+export interface SeasonDay {
+  area: string; area_name: string; date: string; kinds: SeasonKind[] | null; version: string
+  inherited_from?: string | null; special?: SpecialRun | null; until?: string | null
+}
 export interface ServerEvent { at: string; type: EventType; subject: Record<string, string> | null }
 
 /** An error answer of the server, or none at all (status 0). */

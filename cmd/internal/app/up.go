@@ -109,6 +109,7 @@ func (s *system) start(ctx context.Context) error {
 		{true, s.openStore},
 		{s.Demo, s.seedDemo},
 		{s.Has(config.Alerts) || s.Has(config.API), s.seedSeasons},
+		{s.Demo, s.seedDemoSources},
 		{true, s.openRegistry},
 		{s.Has(config.Ingest) || s.Has(config.API), s.openInflux},
 		{s.Has(config.Ingest) || s.Has(config.Alerts), s.openJournal},

@@ -28,7 +28,7 @@ const en: typeof zh = {
   liveness: { online: 'online', late: 'late', silent: 'silent', never_seen: 'never seen', unknown: 'unknown' },
   device: { tracker: 'Tracker', sensor: 'Sensor' },
   teamKind: { professional: 'Professional', township: 'Township' },
-  season: { prevention: 'Prevention', high_danger: 'High danger', closure: 'Closure', none: 'Off season', title: 'Fire season', unknown: 'Season unknown', count: '{n}' },
+  season: { prevention: 'Prevention', high_danger: 'High danger', closure: 'Closure', none: 'Off season', title: 'Fire season', unknown: 'Season unknown', special: 'Special days', count: '{n}' },
   warning: {
     title: 'Weather warnings', none: 'No warning in force', unknown: 'Warnings unknown', issuer: 'Issued by', unmatched: 'none of our areas', more: 'and more, {n} areas', source: 'Identifier',
     measures: 'Measures', to: 'to', areas: 'Areas in force', relay: 'Issued by the weather service; relayed only',

@@ -26,7 +26,7 @@ export default {
   liveness: { online: '在线', late: '迟到', silent: '失联', never_seen: '从未上报', unknown: '未知' },
   device: { tracker: '护林员终端', sensor: '传感器' },
   teamKind: { professional: '专业队', township: '乡镇队' },
-  season: { prevention: '防火期', high_danger: '高火险期', closure: '封山禁火', none: '非防火期', title: '防火期', unknown: '防火期未知', count: '{n} 县区' },
+  season: { prevention: '防火期', high_danger: '高火险期', closure: '封山禁火', none: '非防火期', title: '防火期', unknown: '防火期未知', special: '特殊时段', count: '{n} 县区' },
   warning: {
     title: '气象预警', none: '无生效预警', unknown: '预警未知', issuer: '发布单位', unmatched: '不在本辖区', more: '等 {n} 处', source: '原文编号',
     measures: '防御措施', to: '至', areas: '生效区域', relay: '由气象部门发布，本系统只转发',
