@@ -79,7 +79,8 @@ func (e *env) nudges() int {
 func (e *env) options() Options {
 	return Options{
 		Roster: e.store, Accounts: e.store, Alerts: e.store, Orders: e.store, Commands: e.store, Warnings: e.store, Documents: e.store, Events: e.store, Audit: e.store,
-		History: e.history, Policy: alerts.DefaultPolicy(), Now: e.time, Version: "1.2.3",
+		Readiness: e.store,
+		History:   e.history, Policy: alerts.DefaultPolicy(), Now: e.time, Version: "1.2.3",
 		Console: fstest.MapFS{
 			"index.html":           {Data: []byte("<!doctype html><title>console</title>" + strings.Repeat(" ", 2000))},
 			"assets/app-1f2e3d.js": {Data: []byte("export{}")},

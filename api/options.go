@@ -35,6 +35,11 @@ type Options struct {
 	Audit     alerts.AuditStore
 	History   ingest.History
 
+	Readiness alerts.ReadinessStore // of townships and professional teams
+	// TwoPerson has a version of the readiness table wait for the approval of
+	// another person than its author.
+	TwoPerson bool
+
 	// Console holds the built console with its index.html. Nil, or without that
 	// file, a page says that the console was not built.
 	Console fs.FS
@@ -92,6 +97,7 @@ func (o *Options) check() error {
 		{"Warnings", o.Warnings != nil},
 		{"Documents", o.Documents != nil},
 		{"Events", o.Events != nil},
+		{"Readiness", o.Readiness != nil},
 		{"Audit", o.Audit != nil},
 		{"History", o.History != nil},
 		{"Health", o.Health != nil},

@@ -53,6 +53,8 @@ type Deps struct {
 	Warnings  alerts.WarningStore
 	Documents alerts.DocumentStore
 	Events    alerts.EventStore
+	Readiness alerts.ReadinessStore
+	TwoPerson bool // a version of the readiness table takes another person's approval
 	Audit     alerts.AuditStore
 	History   ingest.History
 	Desk      *Desk // nil: devices are not changed here

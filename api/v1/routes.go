@@ -70,6 +70,15 @@ var routes = []struct {
 	{http.MethodGet, "/sources", duty, (*API).listSources},
 	{http.MethodPost, "/sources", duty, (*API).createSources},
 
+	{http.MethodGet, "/readiness", duty, (*API).listReadiness},
+	{http.MethodPost, "/readiness/confirmations", duty, (*API).confirmReadiness},
+	{http.MethodGet, "/readiness/table", duty, (*API).showReadinessTable},
+	{http.MethodPost, "/readiness/table", duty, (*API).createReadinessTable},
+	{http.MethodPost, "/readiness/table/:version/approval", duty, (*API).approveReadinessTable},
+	{http.MethodGet, "/readiness/:area/history", duty, (*API).showReadinessHistory},
+	{http.MethodGet, "/documents/:kind", duty, (*API).listDocuments},
+	{http.MethodGet, "/documents/:kind/:version", duty, (*API).showDocument},
+
 	{http.MethodGet, "/events", members, (*API).streamEvents},
 	{http.MethodGet, "/status", anyone, (*API).showStatus},
 	{http.MethodGet, "/openapi.yaml", anyone, (*API).showOpenAPI},

@@ -142,6 +142,11 @@ func checkFiles(c config.Config) error {
 			}
 		}
 	}
+	if c.Readiness != "" {
+		s := system{Config: c}
+		_, _, err := s.loadReadiness()
+		errs = append(errs, err)
+	}
 	if c.Seasons != "" {
 		raw, err := os.ReadFile(c.Seasons)
 		if err == nil {

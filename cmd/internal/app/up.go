@@ -110,6 +110,7 @@ func (s *system) start(ctx context.Context) error {
 		{s.Demo, s.seedDemo},
 		{s.Has(config.Alerts) || s.Has(config.API), s.seedSeasons},
 		{s.Demo, s.seedDemoSources},
+		{s.Has(config.Alerts) || s.Has(config.API), s.seedReadiness},
 		{true, s.openRegistry},
 		{s.Has(config.Ingest) || s.Has(config.API), s.openInflux},
 		{s.Has(config.Ingest) || s.Has(config.Alerts), s.openJournal},
@@ -118,6 +119,7 @@ func (s *system) start(ctx context.Context) error {
 		{true, s.followRoster},
 		{s.Has(config.Ingest) || s.Has(config.Alerts), s.startIngest},
 		{s.Has(config.Alerts), s.startAlerts},
+		{s.Has(config.Alerts), s.startPosture},
 		{s.Has(config.API), s.seedAdmin},
 		{s.Has(config.API), s.startAPI},
 		{s.Demo, s.startDemo},
@@ -351,6 +353,7 @@ func (s *system) startAPI(ctx context.Context) error {
 		Desk: desk, BrokerAuth: brokerAuth,
 		Roster: s.store, Accounts: s.store, Alerts: s.store, Orders: s.store, Commands: s.store, Warnings: s.store, Documents: s.store,
 		Events: s.store, Audit: s.store,
+		Readiness: s.store, TwoPerson: s.TwoPerson,
 		History: s.influx, Console: files, Policy: s.policy, Silence: s.rules.Silence, Health: s.health.checks,
 		Nudge: func() {
 			if s.dispatch != nil {

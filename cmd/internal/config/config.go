@@ -99,6 +99,10 @@ type Config struct {
 	Rules   string // file; empty: the rules that come with firewatch
 	Policy  string // file; empty: the deadlines that come with firewatch
 	Seasons string // file; empty: the stored table, or the sample
+	// Readiness is a file of the readiness table; empty: the stored versions, or
+	// the one that comes with firewatch.
+	Readiness string
+	TwoPerson bool // a change of the readiness table takes two people
 
 	JournalMaxBytes int64
 	JournalMaxAge   time.Duration

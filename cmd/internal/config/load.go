@@ -107,6 +107,8 @@ func (c *Config) settings() []setting {
 		secret("store", &c.Store, "relational store: postgres://… or sqlite:FILE; empty: SQLite in the data folder"),
 		str("rules", &c.Rules, "file of alert rules; empty: those that come with firewatch"),
 		str("policy", &c.Policy, "file of deadlines of orders and calls; empty: those that come with firewatch"),
+		str("readiness", &c.Readiness, "file of the readiness table; empty: the versions already stored, or the one that comes with firewatch"),
+		boolean("two-person", &c.TwoPerson, "a version of the readiness table rules only after another person than its author has approved it"),
 		str("seasons", &c.Seasons, "file of fire seasons; empty: those already stored, or the sample"),
 		number("journal-max-bytes", &c.JournalMaxBytes, "most bytes that wait on disk for InfluxDB"),
 		duration("journal-max-age", &c.JournalMaxAge, "after so long without InfluxDB the oldest ordinary readings are thinned; never an alarm"),
