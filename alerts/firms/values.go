@@ -102,8 +102,15 @@ func (r *reader) number(column string, needed bool, low, high float64, unit stri
 
 func number(x float64) string { return strconv.FormatFloat(x, 'f', -1, 64) }
 
-// size is the width of a pixel in km; 0: unknown.
-func (r *reader) size(column string) float64 { return r.number(column, false, 0, 100, " km") }
+// size is the width of a pixel in km; 0: unknown. Landsat's tables, which have
+// path and row, may count the pixels of the scene there: no widths.
+func (r *reader) size(column string) float64 {
+	if r.has("path") {
+		r.number(column, false, 0, 1e6, "")
+		return 0
+	}
+	return r.number(column, false, 0, 100, " km")
+}
 
 var (
 	dayText  = regexp.MustCompile(`^(\d{4})[-/](\d{1,2})[-/](\d{1,2})$`)
