@@ -139,7 +139,8 @@ type HotspotStore interface {
 	// UnjudgedHotspots are those that the engine has not seen as they are now,
 	// oldest first.
 	UnjudgedHotspots(ctx context.Context, limit int) ([]Hotspot, error)
-	// Hotspots are those first seen in [from, to), newest first. Limit 1..10000.
+	// Hotspots are those first seen in [from, to), newest first; a zero time is no
+	// bound. Limit 1..10000.
 	Hotspots(ctx context.Context, from, to time.Time, limit int) ([]Hotspot, error)
 	// HotspotsByID are those of the ids that are there, by id.
 	HotspotsByID(ctx context.Context, ids []string) ([]Hotspot, error)

@@ -43,6 +43,7 @@ var hotspotTests = map[string]func(check){
 		a, b = stored(a), stored(b)
 		all := append(b, a...)
 		equal(t, "all", got(s.Hotspots(t.Context(), at(-10), at(100), 10))(t), all)
+		equal(t, "no bounds", got(s.Hotspots(t.Context(), time.Time{}, time.Time{}, 10))(t), all)
 		equal(t, "limit", got(s.Hotspots(t.Context(), at(-10), at(100), 1))(t), b)
 		equal(t, "to is excluded", got(s.Hotspots(t.Context(), a[0].Seen, b[0].Seen, 10))(t), a)
 		equal(t, "unjudged", got(s.UnjudgedHotspots(t.Context(), 10))(t), []alerts.Hotspot{a[0], b[0]})

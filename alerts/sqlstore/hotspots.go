@@ -133,8 +133,15 @@ func (s *Store) UnjudgedHotspots(ctx context.Context, limit int) ([]alerts.Hotsp
 
 // Hotspots implements alerts.HotspotStore.
 func (s *Store) Hotspots(ctx context.Context, from, to time.Time, limit int) ([]alerts.Hotspot, error) {
+	var w where
+	if !from.IsZero() {
+		w.and("seen_ms >= ?", from)
+	}
+	if !to.IsZero() {
+		w.and("seen_ms < ?", to)
+	}
 	hs, err := queryAll(ctx, s.read(), scanHotspot,
-		"SELECT "+hotspotCols+" FROM hotspots WHERE seen_ms >= ? AND seen_ms < ? ORDER BY seen_ms DESC, id DESC LIMIT ?", from, to, listLimit(limit))
+		"SELECT "+hotspotCols+" FROM hotspots"+w.text+" ORDER BY seen_ms DESC, id DESC LIMIT ?", w.all("", listLimit(limit))...)
 	return hs, doing("listing hotspots", err)
 }
 

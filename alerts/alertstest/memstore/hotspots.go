@@ -66,7 +66,7 @@ func (s *Store) UnjudgedHotspots(ctx context.Context, limit int) ([]alerts.Hotsp
 
 // Hotspots implements alerts.HotspotStore.
 func (s *Store) Hotspots(ctx context.Context, from, to time.Time, limit int) ([]alerts.Hotspot, error) {
-	hs, err := s.selectHotspots(ctx, func(h alerts.Hotspot) bool { return !h.Seen.Before(from) && h.Seen.Before(to) })
+	hs, err := s.selectHotspots(ctx, func(h alerts.Hotspot) bool { return !h.Seen.Before(from) && (to.IsZero() || h.Seen.Before(to)) })
 	return hs[:min(len(hs), limit)], err
 }
 
