@@ -83,16 +83,35 @@ func (d *yamlDocument) fault(path, format string, args ...any) {
 // faultBelow is fault of a place some lines below where the value begins.
 func (d *yamlDocument) faultBelow(path string, lines int, format string, args ...any) {
 	msg := fmt.Sprintf(format, args...)
-	for path != "$" {
+	line, whole := d.find(path)
+	switch {
+	case line == 0:
+		d.faults = append(d.faults, fmt.Errorf("%s: %s", d.what, msg))
+		return
+	case whole:
+		line += lines
+	}
+	d.faults = append(d.faults, fmt.Errorf("%s: line %d: %s", d.what, line, msg))
+}
+
+// line is where the value at the path begins, or the nearest one above it that is
+// there; 0: not known.
+func (d *yamlDocument) line(path string) int {
+	line, _ := d.find(path)
+	return line
+}
+
+// find is line; whole tells whether the value itself is there.
+func (d *yamlDocument) find(path string) (line int, whole bool) {
+	for whole = true; path != "$"; whole = false {
 		if p, err := yaml.PathString(path); err == nil {
 			if n, err := p.FilterFile(d.file); err == nil && n != nil && n.GetToken() != nil {
-				d.faults = append(d.faults, fmt.Errorf("%s: line %d: %s", d.what, n.GetToken().Position.Line+lines, msg))
-				return
+				return n.GetToken().Position.Line, whole
 			}
 		}
-		path, lines = path[:strings.LastIndexAny(path, ".[")], 0
+		path = path[:strings.LastIndexAny(path, ".[")]
 	}
-	d.faults = append(d.faults, fmt.Errorf("%s: %s", d.what, msg))
+	return 0, false
 }
 
 // aliases counts them: a few lines of them can stand for gigabytes.

@@ -56,9 +56,11 @@ type Options struct {
 	Lease   alerts.LeaseStore // nil: this is the only engine
 	Holder  string            // names this process in the lease
 	Nudge   func()            // called after an order was given; may be nil
-	Now     func() time.Time  // nil: time.Now
-	Policy  alerts.Policy     // until when the teams of an order must answer; zero: alerts.DefaultPolicy
-	Demo    bool              // mark alerts as 演示 even when the roster does not say so
+	// Proposed is told of each order that is proposed to a person; may be nil.
+	Proposed func(a alerts.Alert, p alerts.OrderPolicy, picks []alerts.Pick, shortfalls []string)
+	Now      func() time.Time // nil: time.Now
+	Policy   alerts.Policy    // until when the teams of an order must answer; zero: alerts.DefaultPolicy
+	Demo     bool             // mark alerts as 演示 even when the roster does not say so
 	// Danger is where the fire danger of each day is read; nil: it is unknown.
 	Danger       alerts.DangerStore
 	DangerMethod string // whose level counts; empty: alerts.DangerHTZ

@@ -204,6 +204,9 @@ func (b *bench) propose(now time.Time, rule *alerts.Rule, a *alerts.Alert) {
 		for _, s := range short {
 			a.Reasons = append(a.Reasons, "建议的缺口："+s)
 		}
+		if b.Proposed != nil {
+			b.Proposed(*a, rule.Order, picks, short)
+		}
 		return nil
 	})
 	if err != nil {

@@ -1,0 +1,50 @@
+package rehearsal_test
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"firewatch/alerts"
+	"firewatch/alerts/rehearsal"
+)
+
+// shipped finds the rule sets that scripts name.
+func shipped(t testing.TB) func(string) (alerts.RuleSet, error) {
+	t.Helper()
+	return func(ref string) (alerts.RuleSet, error) {
+		if ref == "demo" {
+			return alerts.ParseRules(alerts.DemoRules())
+		}
+		return alerts.ParseRules(alerts.DefaultRules())
+	}
+}
+
+const ruleTests = "../rules/tests"
+
+func TestShippedRules(t *testing.T) {
+	files, err := filepath.Glob(filepath.Join(ruleTests, "*.yaml"))
+	if err != nil || len(files) == 0 {
+		t.Fatalf("%d tests of the shipped rules: %v", len(files), err)
+	}
+	for _, file := range files {
+		t.Run(filepath.Base(file), func(t *testing.T) {
+			t.Parallel()
+			data, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			s, err := rehearsal.ParseScript(file, data, shipped(t))
+			if err != nil {
+				t.Fatal(err)
+			}
+			fails, err := s.Run(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			for i := range fails {
+				t.Error(fails[i].String())
+			}
+		})
+	}
+}
