@@ -1,6 +1,9 @@
 package alerts
 
-import "time"
+import (
+	"encoding/json"
+	"time"
+)
 
 // Warning is a weather warning as a warning centre issued it. firewatch relays
 // it with its source; it issues none to the public.
@@ -56,4 +59,10 @@ func (w *Warning) LevelAt(areas Areas, area string, at time.Time) Severity {
 		}
 	}
 	return level
+}
+
+// WarningEvent is that a warning came, changed or ended.
+func WarningEvent(id string, at time.Time) Event {
+	data, _ := json.Marshal(map[string]string{"id": id}) // strings only: it cannot go wrong
+	return Event{At: at, Type: EventWarning, Data: data}
 }

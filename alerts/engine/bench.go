@@ -42,6 +42,7 @@ type bench struct {
 	seasonsAt time.Time
 	warnings  []alerts.Warning
 	warnKnown bool
+	feeds     []alerts.WarningFeed
 	danger    alerts.DangerTable
 	dangerAt  time.Time // when it was read; zero: never
 	sources   *register

@@ -41,6 +41,8 @@ type Options struct {
 	Alerts   alerts.AlertStore
 	Orders   alerts.OrderStore
 	Warnings alerts.WarningStore
+	// Feeds is how the polling of warnings goes; nil: they come by hand.
+	Feeds alerts.WarningFeedStore
 	// Documents holds the register of ignition sources; nil: there is none.
 	Documents alerts.DocumentStore
 	Hotspots  alerts.HotspotStore // nil: there are none

@@ -157,6 +157,11 @@ func (b *bench) reload(ctx context.Context, now time.Time) error {
 	if b.warnings, err = b.Warnings.Warnings(ctx, now, maxWarnings); err != nil {
 		return fmt.Errorf("reading warnings: %w", err)
 	}
+	if b.Feeds != nil {
+		if b.feeds, err = b.Feeds.WarningFeeds(ctx); err != nil {
+			return fmt.Errorf("reading the feeds of warnings: %w", err)
+		}
+	}
 	b.warnKnown = true
 	if err := b.reloadPast(ctx, now); err != nil {
 		return err
@@ -244,7 +249,7 @@ func (b *bench) surroundings(now time.Time, area string) alerts.Surroundings {
 
 func (b *bench) surroundingsNow(now time.Time, area string) alerts.Surroundings {
 	a := alerts.SurroundingsAt(b.areas, b.seasons, b.warnings, b.set.Weather, area, now)
-	a.WarnUnknown = !b.warnKnown
+	a.WarnUnknown = !b.warnKnown || slices.ContainsFunc(b.feeds, func(f alerts.WarningFeed) bool { return f.Stale(now) })
 	return a.WithDanger(b.danger, b.areas, area, now)
 }
 

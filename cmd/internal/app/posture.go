@@ -64,7 +64,8 @@ func (s *system) seedReadiness(ctx context.Context) error {
 
 func (s *system) startPosture(context.Context) error {
 	r, err := posture.New(posture.Options{
-		Roster: s.store, Warnings: s.store, Readiness: s.store, Documents: s.store, Danger: s.store, DangerMethod: alerts.DangerHTZ,
+		WarningsUnknown: s.warningsUnknown,
+		Roster:          s.store, Warnings: s.store, Readiness: s.store, Documents: s.store, Danger: s.store, DangerMethod: alerts.DangerHTZ,
 		Lease: s.store, Holder: s.holder, Nudge: s.nudgeAPI, Log: s.log.Named("posture"), Registerer: s.metrics,
 	})
 	if err != nil {

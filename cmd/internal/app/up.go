@@ -119,6 +119,8 @@ func (s *system) start(ctx context.Context) error {
 		{true, s.followRoster},
 		{s.Has(config.Ingest) || s.Has(config.Alerts), s.startIngest},
 		{s.Has(config.Alerts), s.startAlerts},
+		{s.Has(config.Alerts), s.startFeeds},
+		{s.Has(config.Alerts) || s.Has(config.API), s.watchFeeds},
 		{s.Has(config.Alerts), s.startPosture},
 		{s.Has(config.API), s.seedAdmin},
 		{s.Has(config.API), s.startAPI},
@@ -261,7 +263,8 @@ func (s *system) startAlerts(context.Context) error {
 	s.health.add("downlink", func(context.Context) error { return s.downlink.Ready() })
 	feed := journalFeed{journal: s.journal, name: "journal:" + s.holder}
 	judge, err := engine.New(engine.Options{
-		Feed: feed, Roster: s.store, Alerts: s.store, Orders: s.store, Warnings: s.store, Documents: s.store, Rules: s.rules, Policy: s.policy,
+		Feed: feed, Roster: s.store, Alerts: s.store, Orders: s.store, Warnings: s.store, Feeds: s.store, Documents: s.store,
+		Rules: s.rules, Policy: s.policy,
 		Incidents: s.store, Silences: s.store, Holdbacks: s.store, Hotspots: s.store,
 		Answers: s.answer, Lease: s.store, Holder: s.holder, Demo: s.Demo,
 		Nudge: func() {

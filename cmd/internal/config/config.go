@@ -104,6 +104,10 @@ type Config struct {
 	Readiness string
 	TwoPerson bool // a change of the readiness table takes two people
 
+	CAPFeeds     Secret        // URLs of feeds of weather warnings, comma-separated; an address may hold a key
+	CAPFeedEvery time.Duration // between two polls of a feed
+	CAPFeedStale time.Duration // without a poll that worked its warnings are unknown
+
 	JournalMaxBytes int64
 	JournalMaxAge   time.Duration
 	StopTimeout     time.Duration
@@ -117,7 +121,8 @@ func Default() Config {
 		HTTP: "127.0.0.1:8080", MQTT: "127.0.0.1:1883", MQTTDeviceRate: 20,
 		InfluxOrg: "firewatch", InfluxDatabase: "firewatch", InfluxGzip: "auto",
 		InfluxKeep: 90 * day, KeepTenMinutes: 2 * 365 * day,
-		Adapters:        []string{OwnTracks},
+		Adapters:     []string{OwnTracks},
+		CAPFeedEvery: time.Minute, CAPFeedStale: 15 * time.Minute,
 		JournalMaxBytes: 10 << 30, JournalMaxAge: 72 * time.Hour, StopTimeout: 20 * time.Second,
 	}
 }
@@ -227,6 +232,7 @@ func (c *Config) Check() error {
 			bad(keep.name, "%s; want at least %s, or 0 for ever", keep.d, keep.least)
 		}
 	}
+	c.checkFeeds(bad)
 	if !slices.Contains([]string{"off", "on", "auto"}, c.InfluxGzip) {
 		bad("influx-gzip", "%q; want off, on or auto", c.InfluxGzip)
 	}
@@ -234,6 +240,25 @@ func (c *Config) Check() error {
 		bad("stop-timeout", "%s; want a time above 0", c.StopTimeout)
 	}
 	return errors.Join(errs...)
+}
+
+// FeedURLs are the addresses of the feeds of weather warnings.
+func (c *Config) FeedURLs() []string {
+	return strings.FieldsFunc(c.CAPFeeds.Reveal(), func(r rune) bool { return r == ',' || r == ' ' || r == '\n' })
+}
+
+func (c *Config) checkFeeds(bad complain) {
+	for i, raw := range c.FeedURLs() {
+		if u, err := url.Parse(raw); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+			bad("cap-feeds", "the %d. is no URL that begins with http:// or https://", i+1)
+		}
+	}
+	if c.CAPFeedEvery < 10*time.Second {
+		bad("cap-feed-every", "%s; want at least 10s", c.CAPFeedEvery)
+	}
+	if c.CAPFeedStale <= c.CAPFeedEvery {
+		bad("cap-feed-stale", "%s; want more than cap-feed-every, %s", c.CAPFeedStale, c.CAPFeedEvery)
+	}
 }
 
 func (c *Config) checkAdapters(bad complain) {
