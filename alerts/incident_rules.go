@@ -52,6 +52,12 @@ func (c *ruleCheck) incidents(f *ruleFile, s *RuleSet) {
 	}
 }
 
+// IsSOS reports whether the rule of that name is of calls for help, which are
+// never kept from people.
+func (s *RuleSet) IsSOS(rule string) bool {
+	return slices.ContainsFunc(s.Rules, func(r Rule) bool { return r.Name == rule && r.Type == SOSCall })
+}
+
 // aboutFire reports whether an alert of the rule is about a fire, so that it
 // belongs to an incident. Of reports only those of fire and smoke are.
 func (r *Rule) aboutFire(a *Alert) bool {

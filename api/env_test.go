@@ -79,6 +79,7 @@ func (e *env) nudges() int {
 func (e *env) options() Options {
 	return Options{
 		Roster: e.store, Accounts: e.store, Alerts: e.store, Orders: e.store, Commands: e.store, Warnings: e.store, Documents: e.store, Events: e.store, Audit: e.store,
+		Incidents: e.store, Silences: e.store, Holdbacks: e.store,
 		Readiness: e.store,
 		History:   e.history, Policy: alerts.DefaultPolicy(), Now: e.time, Version: "1.2.3",
 		Console: fstest.MapFS{
@@ -174,7 +175,13 @@ func (e *env) fixture() {
 			Evidence: []alerts.Evidence{{Device: contract.DeviceID(device), Measured: at, Received: at, Field: "co_ppm", Value: 60}},
 		}
 	}
-	ok(s.SaveJudged(ctx, alerts.Judged{Alerts: []alerts.Alert{
+	ok(s.SaveSilence(ctx, alerts.Silence{
+		ID: "si-yixian", Device: "s-yixian", From: begin, Until: begin.Add(time.Hour), Author: "yixian", Reason: "检修", Made: begin,
+	}, nil))
+	ok(s.SaveJudged(ctx, alerts.Judged{Incidents: []alerts.Incident{{
+		ID: "in-yixian", Area: "130633101", Device: "s-yixian", Title: "易县梁格庄镇疑似火情", Severity: alerts.Orange,
+		Began: begin.Add(-3 * time.Minute), Opened: begin.Add(-3 * time.Minute), Updated: begin, Alerts: 1,
+	}}, Alerts: []alerts.Alert{
 		alert("al-yixian", "130633101", "s-yixian", begin.Add(-3*time.Minute)),
 		alert("al-laiyuan", "130630100", "s-laiyuan", begin.Add(-2*time.Minute)),
 		alert("al-nowhere", "", "s-gone", begin.Add(-time.Minute)),

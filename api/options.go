@@ -31,6 +31,9 @@ type Options struct {
 	Commands  alerts.CommandStore // to trackers
 	Warnings  alerts.WarningStore
 	Documents alerts.DocumentStore
+	Incidents alerts.IncidentStore
+	Silences  alerts.SilenceStore
+	Holdbacks alerts.HoldbackStore
 	Events    alerts.EventStore
 	Audit     alerts.AuditStore
 	History   ingest.History
@@ -49,6 +52,9 @@ type Options struct {
 	// its expected interval, and at least a time. It should say what the rule
 	// device_silent says; nil: v1.DefaultSilence.
 	Silence func(kind contract.Kind) (factor float64, least time.Duration)
+	// SOSRule tells whether a rule is of calls for help, which nobody may silence;
+	// nil: the one named sos is.
+	SOSRule func(rule string) bool
 	// Health tells how each part is; it must be quick. A reason goes out to
 	// offices and administrators, and to those who ask from this machine.
 	Health func(context.Context) []Check
@@ -96,6 +102,9 @@ func (o *Options) check() error {
 		{"Commands", o.Commands != nil},
 		{"Warnings", o.Warnings != nil},
 		{"Documents", o.Documents != nil},
+		{"Incidents", o.Incidents != nil},
+		{"Silences", o.Silences != nil},
+		{"Holdbacks", o.Holdbacks != nil},
 		{"Events", o.Events != nil},
 		{"Readiness", o.Readiness != nil},
 		{"Audit", o.Audit != nil},
@@ -124,6 +133,9 @@ func (o *Options) check() error {
 	}
 	if o.Silence == nil {
 		o.Silence = v1.DefaultSilence
+	}
+	if o.SOSRule == nil {
+		o.SOSRule = func(rule string) bool { return rule == "sos" }
 	}
 	if o.Nudge == nil {
 		o.Nudge = func() {}

@@ -21,7 +21,8 @@ const maxNote = 500
 func (a *API) listAlerts(c *gin.Context, s scope) error {
 	q := query(c)
 	state := q.word("state", string(alerts.Firing), string(alerts.Resolved))
-	asked, device := q.text("area"), q.text("device")
+	asked, device, incident := q.text("area"), q.text("device"), q.text("incident")
+	hushed := map[string]alerts.HushedIs{"true": alerts.HushedYes, "false": alerts.HushedNo}[q.word("hushed", "true", "false")]
 	before, limit := q.cursor(), q.limit()
 	if err := q.err(); err != nil {
 		return err
@@ -34,6 +35,7 @@ func (a *API) listAlerts(c *gin.Context, s scope) error {
 	}
 	found, err := a.Alerts.Alerts(c.Request.Context(), alerts.AlertQuery{
 		State: alerts.AlertState(state), Area: area, Device: contract.DeviceID(device), Before: before, Limit: limit,
+		Incident: incident, Hushed: hushed,
 	})
 	if err != nil {
 		return badCursor(before, fmt.Errorf("listing alerts: %w", err))
@@ -87,7 +89,9 @@ func (a *API) showAlert(c *gin.Context, s scope) error {
 	if err != nil {
 		return err
 	}
-	WriteJSON(c, http.StatusOK, toAlert(s.roster, a.names.get(c.Request.Context()), x))
+	out := toAlert(s.roster, a.names.get(c.Request.Context()), x)
+	a.explain(c.Request.Context(), s, x, &out)
+	WriteJSON(c, http.StatusOK, out)
 	return nil
 }
 

@@ -52,6 +52,10 @@ type Deps struct {
 	Commands  alerts.CommandStore
 	Warnings  alerts.WarningStore
 	Documents alerts.DocumentStore
+	Incidents alerts.IncidentStore
+	Silences  alerts.SilenceStore
+	Holdbacks alerts.HoldbackStore
+	SOSRule   func(rule string) bool // whether the rule is of calls for help
 	Events    alerts.EventStore
 	Readiness alerts.ReadinessStore
 	TwoPerson bool // a version of the readiness table takes another person's approval

@@ -82,6 +82,7 @@ func toAlert(r *roster, n names, a alerts.Alert) Alert {
 		Summary: a.Summary, SummaryEn: a.SummaryEn, Reasons: convert(a.Reasons, func(s string) string { return s }),
 		Measured: at(a.Measured), Raised: at(a.Raised), LateS: a.Late.Seconds(),
 		Resolved: atOrNull(a.Resolved), Updated: at(a.Updated), Order: a.Order, Demo: a.Demo,
+		Incident: a.Incident, Hush: toHush(a.Hush),
 		Evidence: convert(a.Evidence, toEvidence),
 		Acks:     convert(a.Acks, func(k alerts.Ack) Ack { return Ack{By: k.By, ByName: n[k.By], At: at(k.At), Note: k.Note} }),
 	}

@@ -56,6 +56,15 @@ var routes = []struct {
 	{http.MethodGet, "/alerts/:id", members, (*API).showAlert},
 	{http.MethodPost, "/alerts/:id/acks", duty, (*API).createAck},
 
+	{http.MethodGet, "/incidents", duty, (*API).listIncidents},
+	{http.MethodGet, "/incidents/:id", duty, (*API).showIncident},
+	{http.MethodPost, "/incidents/:id/confirmations", duty, (*API).confirmIncident},
+	{http.MethodPost, "/incidents/:id/refutations", duty, (*API).refuteIncident},
+	{http.MethodGet, "/silences", duty, (*API).listSilences},
+	{http.MethodPost, "/silences", duty, (*API).createSilence},
+	{http.MethodDelete, "/silences/:id", duty, (*API).liftSilence},
+	{http.MethodGet, "/holdbacks", duty, (*API).listHoldbacks},
+
 	{http.MethodGet, "/orders", members, (*API).listOrders},
 	{http.MethodPost, "/orders", duty, (*API).createOrder},
 	{http.MethodGet, "/orders/:id", members, (*API).showOrder},

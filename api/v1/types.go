@@ -135,7 +135,7 @@ type Reading struct {
 	Text     string             `json:"text,omitempty"`
 }
 
-// Alert is one alert: GET /alerts (?state= ?area= ?device=), GET /alerts/{id}.
+// Alert is one alert: GET /alerts (?state= ?area= ?device= ?incident= ?hushed=), GET /alerts/{id}.
 type Alert struct {
 	ID          string     `json:"id"`
 	Rule        string     `json:"rule"`
@@ -158,7 +158,14 @@ type Alert struct {
 	Evidence    []Evidence `json:"evidence"`
 	Acks        []Ack      `json:"acks"`
 	Order       string     `json:"order"`
+	Incident    string     `json:"incident"` // id of the incident that it belongs to, or empty
+	Hush        *Hush      `json:"hush"`     // what keeps it from people; null: nothing
 	Demo        bool       `json:"demo"`
+	// Of one alert only.
+	Explanation *Explanation `json:"explanation,omitempty"`
+	Sentence    string       `json:"sentence,omitempty"`
+	SentenceEn  string       `json:"sentence_en,omitempty"`
+	Series      *Series      `json:"series,omitempty"` // not for teams
 }
 
 // Evidence is one reading that an alert rests on.

@@ -357,6 +357,7 @@ func (s *system) startAPI(ctx context.Context) error {
 		Roster: s.store, Accounts: s.store, Alerts: s.store, Orders: s.store, Commands: s.store, Warnings: s.store, Documents: s.store,
 		Events: s.store, Audit: s.store,
 		Readiness: s.store, TwoPerson: s.TwoPerson,
+		Incidents: s.store, Silences: s.store, Holdbacks: s.store, SOSRule: s.rules.IsSOS,
 		History: s.influx, Console: files, Policy: s.policy, Silence: s.rules.Silence, Health: s.health.checks,
 		Nudge: func() {
 			if s.dispatch != nil {
