@@ -50,22 +50,29 @@ func (st *SubjectState) Idle() bool {
 	return st.State == "" && st.run == run{} && len(st.Memory.Episodes) == 0 && st.Memory.Held == ""
 }
 
+// Asker asks conditions without leaving garbage behind; one goroutine may use it.
+type Asker struct{ s scene }
+
 // Holds reports whether a reading, which the series has already, makes the
 // condition true, or unknown. It is the cheap question before Step, which need
 // not be asked of a subject without a state when nothing is the matter.
-func (r *Rule) Holds(now time.Time, id contract.DeviceID, reading *contract.Reading, ctx *Context) bool {
+func (a *Asker) Holds(r *Rule, now time.Time, id contract.DeviceID, reading *contract.Reading, ctx *Context) bool {
 	if !r.Condition.has(reading) {
 		return false
 	}
-	s := scene{at: reading.Measured.UnixMilli(), now: now, series: ctx.Series, rule: r, ctx: ctx, id: id, r: reading}
-	return r.Condition.when.is(&s) != no
+	a.s = scene{at: reading.Measured.UnixMilli(), now: now, series: ctx.Series, rule: r, ctx: ctx, id: id, r: reading}
+	return r.Condition.when.is(&a.s) != no
 }
 
 // HoldsNow is Holds of what is known already: of an area, or of a device's newest
 // values.
-func (r *Rule) HoldsNow(now time.Time, id contract.DeviceID, ctx *Context) bool {
-	s, ok := r.sceneNow(now, id, ctx)
-	return ok && r.Condition.when.is(&s) != no
+func (a *Asker) HoldsNow(r *Rule, now time.Time, id contract.DeviceID, ctx *Context) bool {
+	var ok bool
+	if a.s, ok = r.sceneNow(now, id, ctx); !ok {
+		return false
+	}
+	v := r.Condition.when.is(&a.s)
+	return v == yes || v == unknown && (ctx.Place == nil || r.Condition.UnknownFires)
 }
 
 // sceneNow is the newest scene that there is to judge: an area's is now, a
@@ -126,11 +133,14 @@ func (s *scene) judge() (v truth, held *Finding) {
 	c := s.rule.Condition
 	v = c.when.is(s)
 	if v == unknown {
-		_, lost := c.when.values(s)
-		why := s.ctx.who(s.id) + "：" + strings.Join(lost, "、") + " 不明"
 		if c.UnknownFires {
 			return yes, nil
 		}
+		if s.ctx.Place != nil {
+			return unknown, nil // the township's own page shows what is unknown there
+		}
+		_, lost := c.when.values(s)
+		why := s.ctx.who(s.id) + "：" + strings.Join(lost, "、") + " 不明"
 		return unknown, &Finding{Kind: Held, By: "unknown", Reason: why + "，条件无法判断"}
 	}
 	if v == yes && s.rule.Family == FamilyFire && s.ctx.Device != nil && s.ctx.Device.Kind == contract.Sensor {

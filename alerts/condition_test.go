@@ -176,7 +176,7 @@ func TestSeasonOpensWhileItIsDryAlready(t *testing.T) {
 	s.none("out of season")
 	s.ctx.Around.Season = alerts.HighDanger
 	s.at(5*time.Minute + 10*time.Second)
-	if !s.rule.HoldsNow(s.now, s.id, &s.ctx) {
+	if !new(alerts.Asker).HoldsNow(&s.rule, s.now, s.id, &s.ctx) {
 		t.Fatal("does not hold now")
 	}
 	s.step(alerts.Input{Kind: alerts.Changed})

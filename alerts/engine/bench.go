@@ -29,6 +29,8 @@ type bench struct {
 	teams    []alerts.Team
 	roster   int64               // version
 	near     []alerts.Neighbours // by index of the rule
+	others   alerts.Sightings
+	asker    alerts.Asker
 	judgedBy [contract.Status + 1]prometheus.Counter
 	demo     bool
 	subjects map[contract.DeviceID]*subject

@@ -88,8 +88,8 @@ func prefecture(tb testing.TB) (b *bench, round func(now time.Time) []contract.R
 				x.Values.Set(contract.CoPPM, 2*rnd.Float64())
 				x.Values.Set(contract.TempC, 18+rnd.Float64())
 			} else {
-				x.Values.Set(contract.Lat, d.Lat)
-				x.Values.Set(contract.Lon, d.Lon)
+				x.Values.Set(contract.Lat, d.Lat+0.001*rnd.Float64()) // a beat of 100 m
+				x.Values.Set(contract.Lon, d.Lon+0.001*rnd.Float64())
 			}
 			readings[i] = x
 		}

@@ -50,7 +50,7 @@ func (b *bench) worth(now time.Time, i int, s *subject, r *contract.Reading) (as
 	if s.states[i] != nil {
 		return true
 	}
-	s.ctx.Neighbours, s.ctx.Others = b.near[i], neighbours{b, i}
+	s.ctx.Neighbours, s.ctx.Others = b.near[i], b.others
 	defer func() {
 		if p := recover(); p != nil {
 			b.panicked(rule, string(s.id), p)
@@ -58,9 +58,9 @@ func (b *bench) worth(now time.Time, i int, s *subject, r *contract.Reading) (as
 		}
 	}()
 	if r != nil {
-		return rule.Holds(now, s.id, r, &s.ctx)
+		return b.asker.Holds(rule, now, s.id, r, &s.ctx)
 	}
-	return rule.HoldsNow(now, s.id, &s.ctx)
+	return b.asker.HoldsNow(rule, now, s.id, &s.ctx)
 }
 
 func (b *bench) panicked(rule *alerts.Rule, subject string, p any) {
@@ -91,7 +91,7 @@ func (b *bench) township(now time.Time, i int, a *alerts.Area) {
 	ctx := alerts.Context{Areas: b.areas, Place: a, Demo: b.demo, Around: b.surroundings(now, a.Code), Sources: b.sources}
 	st := b.outages[key]
 	if st == nil {
-		if !rule.HoldsNow(now, "", &ctx) {
+		if !b.asker.HoldsNow(rule, now, "", &ctx) {
 			return
 		}
 		st = &alerts.SubjectState{Rule: rule.Name, Subject: alerts.AreaSubject(a.Code)}

@@ -42,7 +42,7 @@ func TestAFireGivesOneOrder(t *testing.T) {
 		}
 		w.sees("S1", values{smoke: 20, co: 90})
 		a := w.only()
-		if a.State != alerts.Firing || a.Severity != alerts.Orange || a.Area != "130633101" || a.RuleVersion != "demo-1" {
+		if a.State != alerts.Firing || a.Severity != alerts.Orange || a.Area != "130633101" || a.RuleVersion != "demo-2" {
 			t.Errorf("alert %+v", a)
 		}
 		os := w.orders()

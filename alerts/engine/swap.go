@@ -39,7 +39,7 @@ func spanOf(set alerts.RuleSet) time.Duration { return max(alerts.WindowSpan, se
 func (b *bench) adoptSet(set alerts.RuleSet) {
 	b.set, b.rules, b.plan = set, set.Rules, set.Series()
 	b.byArea = make(map[outageKey]areaAlert)
-	b.near = b.near[:0]
+	b.near, b.others = b.near[:0], neighbours{b, -1}
 	fire := slices.IndexFunc(b.rules, func(r alerts.Rule) bool { return r.Type == alerts.SensorFire })
 	for i := range b.rules {
 		of := i
