@@ -133,7 +133,7 @@ func ParseScript(name string, data []byte, rules func(ref string) (alerts.RuleSe
 		for i, ref := range f.Rules {
 			set, err := rules(ref)
 			if err != nil {
-				doc.Fault(at("$.rules", i), "rules %q: %v", ref, err)
+				doc.Fault(at("$.rules", i), "rules %q: %s", ref, strings.ReplaceAll(err.Error(), "\n", "; "))
 			}
 			s.Sets = append(s.Sets, set)
 		}
