@@ -38,7 +38,7 @@ func (p Posture) Chinese() string { return postureNames[min(int(p), len(postureN
 func ParsePosture(name string) (Posture, error) {
 	for i, n := range postureNames {
 		if n.code == name {
-			return Posture(i), nil //nolint:gosec // there are five
+			return Posture(i), nil
 		}
 	}
 	return PostureNormal, fmt.Errorf("posture %q: want normal, standby, defence, combat_ready or emergency", name)

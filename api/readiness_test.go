@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -138,10 +139,7 @@ func TestPostureIsConfirmedInOneStepWithItsOrder(t *testing.T) {
 func TestChangedProposalConflictsAndSetsNothing(t *testing.T) {
 	e := newEnv(t)
 	e.propose(orangeInYixian)
-	worse := map[string]alerts.Surroundings{}
-	for k, v := range orangeInYixian {
-		worse[k] = v
-	}
+	worse := maps.Clone(orangeInYixian)
 	s := worse["130633101"]
 	s.Warning = alerts.Red
 	worse["130633101"] = s

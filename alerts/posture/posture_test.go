@@ -69,13 +69,13 @@ func (b *bench) run(o posture.Options) (*posture.Runner, func()) {
 	return r, stop
 }
 
-// warn puts a warning over the area in force for so long.
-func (b *bench) warn(id, area string, level alerts.Severity, lasts time.Duration) {
+// warn puts a warning over 易县 in force for so long.
+func (b *bench) warn(level alerts.Severity, lasts time.Duration) {
 	b.Helper()
-	now := time.Now()
+	now, id := time.Now(), "w1"
 	_, _, err := b.store.SaveWarning(b.Context(), alerts.Warning{
 		ID: id, Identifier: id, Sender: "weather", Sent: now, Status: "Actual", MsgType: "Alert", Event: "森林火险", EventCode: "11B25",
-		Blocks: []alerts.WarningBlock{{Area: area, Level: level, From: now, To: now.Add(lasts)}}, Raw: []byte(id),
+		Blocks: []alerts.WarningBlock{{Area: "130633", Level: level, From: now, To: now.Add(lasts)}}, Raw: []byte(id),
 	}, nil)
 	b.must(err)
 }
@@ -111,7 +111,7 @@ func TestWarningIsProposedSavedAndTold(t *testing.T) {
 		}
 		last, err := b.store.LastEvent(t.Context())
 		b.must(err)
-		b.warn("w1", "130633", alerts.Orange, 24*time.Hour)
+		b.warn(alerts.Orange, 24*time.Hour)
 		after(10 * time.Second)
 		x := b.row("130633100")
 		if x.Proposed != alerts.PostureCombatReady || x.Posture != alerts.PostureNormal || !x.Open ||
@@ -142,7 +142,7 @@ func TestWarningIsProposedSavedAndTold(t *testing.T) {
 func TestPersonsWordIsKeptAcrossRestartsAndTakeovers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t)
-		b.warn("w1", "130633", alerts.Orange, 2*time.Hour)
+		b.warn(alerts.Orange, 2*time.Hour)
 		_, stop := b.run(b.options("a"))
 		after(time.Second)
 		x := b.row("130633100")
@@ -172,7 +172,7 @@ func TestPersonsWordIsKeptAcrossRestartsAndTakeovers(t *testing.T) {
 func TestMissingInputKeepsThePostureAndSomebodyIsTold(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t)
-		b.warn("w1", "130633", alerts.Orange, time.Hour)
+		b.warn(alerts.Orange, time.Hour)
 		var mu sync.Mutex
 		stale := ""
 		o := b.options("a")
@@ -204,7 +204,7 @@ func TestMissingInputKeepsThePostureAndSomebodyIsTold(t *testing.T) {
 func TestTableInForceIsTheNewestApproved(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t)
-		b.warn("w1", "130633", alerts.Blue, 240*time.Hour)
+		b.warn(alerts.Blue, 240*time.Hour)
 		r, _ := b.run(b.options("a"))
 		after(time.Second)
 		save := func(version string, approved bool, from, to string) {
@@ -259,7 +259,7 @@ func TestOutageOfTheStoreIsSaidAndOutlived(t *testing.T) {
 			t.Error("an outage is ready")
 		}
 		b.store.Fail(nil)
-		b.warn("w1", "130633", alerts.Red, time.Hour)
+		b.warn(alerts.Red, time.Hour)
 		after(time.Minute)
 		if x := b.row("130633100"); r.Ready() != nil || x.Proposed != alerts.PostureEmergency {
 			t.Errorf("%v, %+v", r.Ready(), x)

@@ -111,7 +111,7 @@ func readYAML(c *gin.Context) ([]byte, error) {
 // answer; the field is the line.
 func yamlFaults(what string, err error) error {
 	list := []error{err}
-	if joined, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // the outermost one
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
 		list = joined.Unwrap()
 	}
 	var f faults
