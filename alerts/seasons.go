@@ -102,7 +102,7 @@ func (c *seasonCheck) table(f seasonFile) SeasonTable {
 		}
 		twice[l] = i
 		c.special(at, l)
-		t.Special = append(t.Special, SpecialDay{l.Name, l.Area, l.Lunar, l.Term, l.Solar, l.Before, l.After})
+		t.Special = append(t.Special, SpecialDay(l))
 	}
 	return t
 }

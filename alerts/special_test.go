@@ -24,7 +24,7 @@ func TestSpecialDaysOfTheSample(t *testing.T) {
 		{"国庆", "2026-10-01 2026-10-07"},
 		{"", "2026-02-15 2026-02-24 2026-03-02 2026-03-04 2026-04-01 2026-04-09 2026-04-30 2026-05-06 2026-09-30 2026-10-08 2024-04-08"},
 	} {
-		for _, day := range strings.Fields(tt.days) {
+		for day := range strings.FieldsSeq(tt.days) {
 			at := localDay(t, day).Add(23 * time.Hour)
 			if got := table.SpecialOn(seasonAreas, "130630100", at); got != tt.name {
 				t.Errorf("%s: %q, want %q", day, got, tt.name)

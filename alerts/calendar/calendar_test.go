@@ -143,7 +143,7 @@ func TestKnownDays(t *testing.T) {
 		{Qingming, "1900-04-05 1903-04-06 1911-04-06 1943-04-06 1944-04-05 1976-04-04 1980-04-04 2000-04-04 2020-04-04 2023-04-05 2024-04-04 2025-04-04 2026-04-05 2027-04-05 2050-04-04 2100-04-05"},
 		{Dongzhi, "1918-12-22 1951-12-23 2021-12-21 2024-12-21 2026-12-22"},
 	} {
-		for _, want := range strings.Fields(tt.days) {
+		for want := range strings.FieldsSeq(tt.days) {
 			d := mustDay(t, want)
 			if got, ok := tt.term.Day(d.Year()); !ok || !got.Equal(d) {
 				t.Errorf("%s: %s, want %s", tt.term, got.Format(time.DateOnly), want)

@@ -35,7 +35,7 @@ func (t Term) String() string {
 // ParseTerm finds the term of a Chinese name.
 func ParseTerm(name string) (Term, bool) {
 	i := slices.Index(termNames[:], name)
-	return Term(max(i, 0)), i >= 0 //nolint:gosec // below 24
+	return Term(max(i, 0)), i >= 0
 }
 
 // Day is midnight UTC of the calendar day on which the term falls in the
@@ -54,7 +54,7 @@ func TermOn(year int, month time.Month, d int) (Term, bool) {
 	if month < time.January || month > time.December {
 		return 0, false
 	}
-	for _, t := range [2]Term{Term(2 * (month - 1)), Term(2*(month-1) + 1)} { //nolint:gosec // below 24
+	for _, t := range [2]Term{Term(2 * (month - 1)), Term(2*(month-1) + 1)} {
 		if at, ok := t.Day(year); ok && at.Day() == d {
 			return t, true
 		}
