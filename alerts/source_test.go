@@ -19,12 +19,12 @@ var (
 	}
 )
 
-// northOf is the latitude some metres north of 39.35°.
-func northOf(m float64) float64 { return 39.35 + m/111_195 }
+// northOf is the latitude some metres north of one.
+func northOf(lat, m float64) float64 { return lat + m/111_195 }
 
 func TestSourcesExplain(t *testing.T) {
-	grave := Source{ID: "g1", Kind: SourceGrave, Name: "北坡墓地", Lat: northOf(100), Lon: 115.50, RadiusM: 100}
-	wide := Source{ID: "h1", Kind: SourceHeat, Name: "钢厂", Lat: northOf(2000), Lon: 115.50, RadiusM: 1800}
+	grave := Source{ID: "g1", Kind: SourceGrave, Name: "北坡墓地", Lat: northOf(39.35, 100), Lon: 115.50, RadiusM: 100}
+	wide := Source{ID: "h1", Kind: SourceHeat, Name: "钢厂", Lat: northOf(39.35, 2000), Lon: 115.50, RadiusM: 1800}
 	x := IndexSources(SourceTable{Version: "v1", Sources: []Source{grave, permitHere, wide}})
 	for _, tt := range []struct {
 		name string
@@ -32,13 +32,13 @@ func TestSourcesExplain(t *testing.T) {
 		at   time.Time
 		want []string
 	}{
-		{"what burns comes before what does not, what is nearer first", northOf(180), sourceNoon, []string{"p1", "h1", "g1"}},
-		{"at the edge of the margin", northOf(-349), sourceNoon, []string{"p1"}},
-		{"beyond the margin", northOf(-352), sourceNoon, nil},
-		{"before the permit begins", northOf(-349), permitHere.From.Add(-time.Nanosecond), nil},
-		{"when the permit begins", northOf(-349), permitHere.From, []string{"p1"}},
-		{"when the permit has ended", northOf(-349), permitHere.To, nil},
-		{"a wide one, from far", northOf(3900), sourceNoon, []string{"h1"}},
+		{"what burns comes before what does not, what is nearer first", northOf(39.35, 180), sourceNoon, []string{"p1", "h1", "g1"}},
+		{"at the edge of the margin", northOf(39.35, -349), sourceNoon, []string{"p1"}},
+		{"beyond the margin", northOf(39.35, -352), sourceNoon, nil},
+		{"before the permit begins", northOf(39.35, -349), permitHere.From.Add(-time.Nanosecond), nil},
+		{"when the permit begins", northOf(39.35, -349), permitHere.From, []string{"p1"}},
+		{"when the permit has ended", northOf(39.35, -349), permitHere.To, nil},
+		{"a wide one, from far", northOf(39.35, 3900), sourceNoon, []string{"h1"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			var got []string
@@ -95,7 +95,7 @@ func TestSourceIndexFindsAll(t *testing.T) {
 // A registered source is told with the alert and ranks it; it changes neither
 // how grave it is nor whether it is told.
 func TestSourcesAnnotateAndNeverSilence(t *testing.T) {
-	plain := Alert{Lat: northOf(180), Lon: 115.5, HasPlace: true, Severity: Orange, State: Firing, Measured: sourceNoon, Reasons: []string{"x"}}
+	plain := Alert{Lat: northOf(39.35, 180), Lon: 115.5, HasPlace: true, Severity: Orange, State: Firing, Measured: sourceNoon, Reasons: []string{"x"}}
 	a := plain
 	a.Annotate(IndexSources(SourceTable{Sources: []Source{permitHere}}))
 	want := "附近 180 m 有已登记用火许可（果园烧枝，责任人王某 13800000000，有效至 2026-03-14 18:00）"

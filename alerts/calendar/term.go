@@ -35,7 +35,7 @@ func (t Term) String() string {
 // ParseTerm finds the term of a Chinese name.
 func ParseTerm(name string) (Term, bool) {
 	i := slices.Index(termNames[:], name)
-	return Term(max(i, 0)), i >= 0
+	return Term(max(i, 0)), i >= 0 //nolint:gosec // below 24
 }
 
 // Day is midnight UTC of the calendar day on which the term falls in the
