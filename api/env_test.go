@@ -82,6 +82,7 @@ func (e *env) options() Options {
 		Incidents: e.store, Silences: e.store, Holdbacks: e.store,
 		Readiness: e.store,
 		History:   e.history, Policy: alerts.DefaultPolicy(), Now: e.time, Version: "1.2.3",
+		Danger: e.store,
 		Console: fstest.MapFS{
 			"index.html":           {Data: []byte("<!doctype html><title>console</title>" + strings.Repeat(" ", 2000))},
 			"assets/app-1f2e3d.js": {Data: []byte("export{}")},

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -34,6 +35,7 @@ type Options struct {
 	Incidents alerts.IncidentStore
 	Silences  alerts.SilenceStore
 	Holdbacks alerts.HoldbackStore
+	Danger    alerts.DangerStore
 	Events    alerts.EventStore
 	Audit     alerts.AuditStore
 	History   ingest.History
@@ -48,6 +50,8 @@ type Options struct {
 	Console fs.FS
 	// Policy sets the deadlines of answers.
 	Policy alerts.Policy
+	// DangerMethod is the one whose danger level counts; empty: alerts.DangerHTZ.
+	DangerMethod string
 	// Silence tells from when on a device of a kind is silent: after factor times
 	// its expected interval, and at least a time. It should say what the rule
 	// device_silent says; nil: v1.DefaultSilence.
@@ -105,6 +109,7 @@ func (o *Options) check() error {
 		{"Incidents", o.Incidents != nil},
 		{"Silences", o.Silences != nil},
 		{"Holdbacks", o.Holdbacks != nil},
+		{"Danger", o.Danger != nil},
 		{"Events", o.Events != nil},
 		{"Readiness", o.Readiness != nil},
 		{"Audit", o.Audit != nil},
@@ -124,6 +129,12 @@ func (o *Options) check() error {
 	}
 	if err := o.Policy.Validate(); err != nil {
 		return fmt.Errorf("api options: Policy: %w", err)
+	}
+	if o.DangerMethod == "" {
+		o.DangerMethod = alerts.DangerHTZ
+	}
+	if !slices.Contains(alerts.DangerMethods, o.DangerMethod) {
+		return fmt.Errorf("api options: DangerMethod %q: want one of %v", o.DangerMethod, alerts.DangerMethods)
 	}
 	if o.EventPoll < 0 || o.EventPoll > time.Minute {
 		return fmt.Errorf("api options: EventPoll %s: want 0..1m", o.EventPoll)

@@ -58,6 +58,7 @@ func New(o Options) (*Server, error) {
 		Roster: o.Roster, Accounts: o.Accounts, Alerts: o.Alerts, Orders: o.Orders, Commands: o.Commands, Warnings: o.Warnings, Documents: o.Documents, Events: o.Events, Audit: o.Audit,
 		Readiness: o.Readiness, TwoPerson: o.TwoPerson,
 		Incidents: o.Incidents, Silences: o.Silences, Holdbacks: o.Holdbacks, SOSRule: o.SOSRule,
+		Danger: o.Danger, DangerMethod: o.DangerMethod,
 		History: o.History, Desk: o.Desk, Sessions: session.New(o.Accounts, o.Now), Hub: s.hub, Policy: o.Policy, Silence: o.Silence,
 		Health: o.Health, Nudge: o.Nudge, Now: o.Now, Secure: o.SecureCookies, Version: o.Version, Log: o.Log,
 	})

@@ -34,6 +34,8 @@ func TestOptionsNameTheFaultyField(t *testing.T) {
 		"Alerts":         func(o *Options) { o.Alerts = nil },
 		"Orders":         func(o *Options) { o.Orders = nil },
 		"Warnings":       func(o *Options) { o.Warnings = nil },
+		"Danger":         func(o *Options) { o.Danger = nil },
+		"DangerMethod":   func(o *Options) { o.DangerMethod = "hunch" },
 		"Events":         func(o *Options) { o.Events = nil },
 		"Audit":          func(o *Options) { o.Audit = nil },
 		"History":        func(o *Options) { o.History = nil },

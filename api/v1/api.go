@@ -59,19 +59,22 @@ type Deps struct {
 	Events    alerts.EventStore
 	Readiness alerts.ReadinessStore
 	TwoPerson bool // a version of the readiness table takes another person's approval
-	Audit     alerts.AuditStore
-	History   ingest.History
-	Desk      *Desk // nil: devices are not changed here
-	Sessions  *session.Service
-	Hub       *stream.Hub
-	Policy    alerts.Policy
-	Silence   Silence
-	Health    func(context.Context) []Check
-	Nudge     func()
-	Now       func() time.Time
-	Secure    bool // cookies over TLS only
-	Version   string
-	Log       *zap.Logger
+	Danger    alerts.DangerStore
+	// DangerMethod is the one whose danger level counts.
+	DangerMethod string
+	Audit        alerts.AuditStore
+	History      ingest.History
+	Desk         *Desk // nil: devices are not changed here
+	Sessions     *session.Service
+	Hub          *stream.Hub
+	Policy       alerts.Policy
+	Silence      Silence
+	Health       func(context.Context) []Check
+	Nudge        func()
+	Now          func() time.Time
+	Secure       bool // cookies over TLS only
+	Version      string
+	Log          *zap.Logger
 }
 
 // API is version 1.

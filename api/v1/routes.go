@@ -88,6 +88,10 @@ var routes = []struct {
 	{http.MethodGet, "/documents/:kind", duty, (*API).listDocuments},
 	{http.MethodGet, "/documents/:kind/:version", duty, (*API).showDocument},
 
+	{http.MethodGet, "/danger", members, (*API).listDanger},
+	{http.MethodGet, "/danger/series", members, (*API).listDangerSeries},
+	{http.MethodGet, "/danger/stations/:id", members, (*API).listStationDanger},
+
 	{http.MethodGet, "/events", members, (*API).streamEvents},
 	{http.MethodGet, "/status", anyone, (*API).showStatus},
 	{http.MethodGet, "/openapi.yaml", anyone, (*API).showOpenAPI},

@@ -17,7 +17,7 @@ import (
 //   - A team has itself: its own team, the orders to it with its own delivery, and
 //     an alert when one of its orders names it. It has no lists of devices or
 //     alerts.
-//   - Areas, seasons and weather warnings are no secret among accounts.
+//   - Areas, seasons, fire danger and weather warnings are no secret among accounts.
 //
 // What lies outside is "not found", as if it did not exist. "Forbidden" is for
 // calls that the role never may make, and for order targets, which the caller
@@ -76,7 +76,7 @@ func (s scope) event(e alerts.Event) (hears, ask bool) {
 	switch {
 	case s.whole():
 		return true, false
-	case e.Type == alerts.EventWarning || e.Type == alerts.EventSeason || e.Type == alerts.EventRoster:
+	case e.Type == alerts.EventWarning || e.Type == alerts.EventSeason || e.Type == alerts.EventDanger || e.Type == alerts.EventRoster:
 		return true, false
 	case s.user.Role == alerts.RoleTeam:
 		return e.Team != "" && e.Team == s.user.Team, false
