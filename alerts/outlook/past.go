@@ -84,8 +84,11 @@ func PastOf(day danger.Date, stations []alerts.StationDay, areas []alerts.AreaDa
 		fwi: make(map[contract.DeviceID]danger.FWIChain), htz: make(map[contract.DeviceID]danger.HTZChain),
 		expected: make(map[contract.DeviceID]bool), levels: make(map[areaKey]alerts.AreaDanger), same: make(map[stationKey]alerts.StationDay),
 	}
-	today := day.String()
+	today, first := day.String(), (day - pastDays).String()
 	for _, d := range stations {
+		if d.Day < first {
+			continue
+		}
 		if d.Day == today {
 			p.same[stationKey{d.Station, d.Method}] = d
 		}

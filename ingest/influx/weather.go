@@ -49,7 +49,7 @@ func (c *Client) weather(ctx context.Context, s span, each func(ingest.WeatherWi
 		d.prepare(ser.Columns)
 		device := contract.DeviceID(ser.Tags[tagDevice])
 		if device.Validate() != nil {
-			return nil // nobody of ours wrote it
+			return nil //nolint:nilerr // nobody of ours wrote it
 		}
 		for _, row := range ser.Values {
 			var one summary

@@ -112,13 +112,14 @@ func (s *system) start(ctx context.Context) error {
 		{s.Demo, s.seedDemoSources},
 		{s.Has(config.Alerts) || s.Has(config.API), s.seedReadiness},
 		{true, s.openRegistry},
-		{s.Has(config.Ingest) || s.Has(config.API), s.openInflux},
+		{s.Has(config.Ingest) || s.Has(config.API) || s.InfluxURL != "", s.openInflux},
 		{s.Has(config.Ingest) || s.Has(config.Alerts), s.openJournal},
 		{s.Has(config.Ingest), s.openFleet},
 		{s.EmbeddedBroker(), s.openBroker},
 		{true, s.followRoster},
 		{s.Has(config.Ingest) || s.Has(config.Alerts), s.startIngest},
 		{s.Has(config.Alerts), s.startAlerts},
+		{s.Has(config.Alerts), s.startDanger},
 		{s.Has(config.Alerts), s.startFeeds},
 		{s.Has(config.Alerts) || s.Has(config.API), s.watchFeeds},
 		{s.Has(config.Alerts), s.startPosture},
@@ -263,6 +264,7 @@ func (s *system) startAlerts(context.Context) error {
 	s.health.add("downlink", func(context.Context) error { return s.downlink.Ready() })
 	feed := journalFeed{journal: s.journal, name: "journal:" + s.holder}
 	judge, err := engine.New(engine.Options{
+		Danger: s.store, DangerMethod: s.DangerMethod,
 		Feed: feed, Roster: s.store, Alerts: s.store, Orders: s.store, Warnings: s.store, Feeds: s.store, Documents: s.store,
 		Rules: s.rules, Policy: s.policy,
 		Incidents: s.store, Silences: s.store, Holdbacks: s.store, Hotspots: s.store,
@@ -355,6 +357,7 @@ func (s *system) startAPI(ctx context.Context) error {
 	server, err := api.New(api.Options{
 		Desk: desk, BrokerAuth: brokerAuth,
 		Roster: s.store, Accounts: s.store, Alerts: s.store, Orders: s.store, Commands: s.store, Warnings: s.store, Documents: s.store,
+		Danger: s.store, DangerMethod: s.DangerMethod,
 		Events: s.store, Audit: s.store,
 		Readiness: s.store, TwoPerson: s.TwoPerson,
 		Incidents: s.store, Silences: s.store, Holdbacks: s.store, SOSRule: s.rules.IsSOS,

@@ -103,6 +103,8 @@ type Config struct {
 	// the one that comes with firewatch.
 	Readiness string
 	TwoPerson bool // a change of the readiness table takes two people
+	// DangerMethod is the rating whose fire danger level counts: htz or fwi.
+	DangerMethod string
 
 	CAPFeeds     Secret        // URLs of feeds of weather warnings, comma-separated; an address may hold a key
 	CAPFeedEvery time.Duration // between two polls of a feed
@@ -121,6 +123,7 @@ func Default() Config {
 		HTTP: "127.0.0.1:8080", MQTT: "127.0.0.1:1883", MQTTDeviceRate: 20,
 		InfluxOrg: "firewatch", InfluxDatabase: "firewatch", InfluxGzip: "auto",
 		InfluxKeep: 90 * day, KeepTenMinutes: 2 * 365 * day,
+		DangerMethod: "htz",
 		Adapters:     []string{OwnTracks},
 		CAPFeedEvery: time.Minute, CAPFeedStale: 15 * time.Minute,
 		JournalMaxBytes: 10 << 30, JournalMaxAge: 72 * time.Hour, StopTimeout: 20 * time.Second,
@@ -235,6 +238,9 @@ func (c *Config) Check() error {
 	c.checkFeeds(bad)
 	if !slices.Contains([]string{"off", "on", "auto"}, c.InfluxGzip) {
 		bad("influx-gzip", "%q; want off, on or auto", c.InfluxGzip)
+	}
+	if !slices.Contains([]string{"htz", "fwi"}, c.DangerMethod) {
+		bad("danger-method", "%q; want htz or fwi", c.DangerMethod)
 	}
 	if c.StopTimeout <= 0 {
 		bad("stop-timeout", "%s; want a time above 0", c.StopTimeout)

@@ -110,6 +110,7 @@ func (c *Config) settings() []setting {
 		str("readiness", &c.Readiness, "file of the readiness table; empty: the versions already stored, or the one that comes with firewatch"),
 		boolean("two-person", &c.TwoPerson, "a version of the readiness table rules only after another person than its author has approved it"),
 		str("seasons", &c.Seasons, "file of fire seasons; empty: those already stored, or the sample"),
+		str("danger-method", &c.DangerMethod, "rating whose fire danger level counts: htz (by the day) or fwi (by noon); both are kept"),
 		secret("cap-feeds", &c.CAPFeeds, "URLs of feeds of weather warnings to poll, comma-separated: CAP, Atom or RSS of CAP, or an aggregator's JSON"),
 		duration("cap-feed-every", &c.CAPFeedEvery, "time between two polls of a feed of warnings"),
 		duration("cap-feed-stale", &c.CAPFeedStale, "without a poll that worked for so long, warnings are unknown and shown so"),

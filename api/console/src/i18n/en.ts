@@ -39,7 +39,7 @@ const en: typeof zh = {
   },
   part: {
     store: 'store', roster: 'roster', influxd: 'InfluxDB program', influx: 'history', journal: 'journal', notify: 'outlet', dispatch: 'dispatch',
-    fleet: 'device health', downlink: 'downlink', engine: 'rules', quarantine: 'quarantine', intake: 'intake', drain: 'drain', downsampling: 'summaries', owntracks: 'OwnTracks', chirpstack: 'ChirpStack', tts: 'TTS', mqtt: 'MQTT', broker: 'MQTT',
+    fleet: 'device health', downlink: 'downlink', engine: 'rules', danger: 'fire danger', quarantine: 'quarantine', intake: 'intake', drain: 'drain', downsampling: 'summaries', owntracks: 'OwnTracks', chirpstack: 'ChirpStack', tts: 'TTS', mqtt: 'MQTT', broker: 'MQTT',
   },
   alerts: {
     title: 'Alerts', firing: 'Firing', resolved: 'Resolved', empty: 'No alert is firing',

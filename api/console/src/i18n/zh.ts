@@ -37,7 +37,7 @@ export default {
   },
   part: {
     store: '数据库', roster: '名册', influxd: '历史库程序', influx: '历史库', journal: '收件日志', notify: '下发通道', dispatch: '叫应',
-    fleet: '设备健康', downlink: '指令下行', engine: '研判', quarantine: '隔离区', intake: '接收', drain: '入库', downsampling: '汇总', owntracks: 'OwnTracks', chirpstack: 'ChirpStack', tts: 'TTS', mqtt: 'MQTT', broker: 'MQTT',
+    fleet: '设备健康', downlink: '指令下行', engine: '研判', danger: '火险评定', quarantine: '隔离区', intake: '接收', drain: '入库', downsampling: '汇总', owntracks: 'OwnTracks', chirpstack: 'ChirpStack', tts: 'TTS', mqtt: 'MQTT', broker: 'MQTT',
   },
   alerts: {
     title: '告警', firing: '未解除', resolved: '已解除', empty: '没有未解除的告警',
