@@ -65,7 +65,7 @@ func (s *system) seedReadiness(ctx context.Context) error {
 func (s *system) startPosture(context.Context) error {
 	r, err := posture.New(posture.Options{
 		WarningsUnknown: s.warningsUnknown,
-		Roster:          s.store, Warnings: s.store, Readiness: s.store, Documents: s.store, Danger: s.store, DangerMethod: alerts.DangerHTZ,
+		Roster:          s.store, Warnings: s.store, Readiness: s.store, Documents: s.store, Danger: s.store, DangerMethod: s.DangerMethod,
 		Lease: s.store, Holder: s.holder, Nudge: s.nudgeAPI, Log: s.log.Named("posture"), Registerer: s.metrics,
 	})
 	if err != nil {
