@@ -78,17 +78,13 @@ type desk struct {
 	t     *testing.T
 }
 
-func newDesk(t *testing.T, store *memstore.Store, urls ...string) *desk {
+func newDesk(t *testing.T, urls ...string) *desk {
 	t.Helper()
-	d := &desk{store: store, now: time.Date(2026, 3, 14, 2, 0, 0, 0, time.UTC), t: t}
-	if store == nil {
-		d.store = memstore.New()
-		err := d.store.ReplaceRoster(t.Context(), alerts.Roster{Areas: []alerts.Area{
-			{Code: "130600", Name: "保定市", Level: alerts.City}, {Code: "130633", Name: "易县", Level: alerts.County, Parent: "130600"},
-		}}, d.now)
-		if err != nil {
-			t.Fatal(err)
-		}
+	d := &desk{store: memstore.New(), now: time.Date(2026, 3, 14, 2, 0, 0, 0, time.UTC), t: t}
+	if err := d.store.ReplaceRoster(t.Context(), alerts.Roster{Areas: []alerts.Area{
+		{Code: "130600", Name: "保定市", Level: alerts.City}, {Code: "130633", Name: "易县", Level: alerts.County, Parent: "130600"},
+	}}, d.now); err != nil {
+		t.Fatal(err)
 	}
 	p, err := New(Options{
 		URLs: urls, Warnings: d.store, Feeds: d.store, Roster: d.store, Audit: d.store, Lease: d.store, Holder: "h",
@@ -142,7 +138,7 @@ func TestEachDocumentIsFetchedOnce(t *testing.T) {
 	s := newSite(t)
 	s.pages["/feed"] = atom(entry("a", "/a.cap"), entry("b", "b.cap"), "<entry><id>c</id><content>"+doc("w3", "Actual", "Alert", "RED", "")+"</content></entry>")
 	s.pages["/a.cap"], s.pages["/b.cap"] = doc("w1", "Actual", "Alert", "RED", ""), doc("w2", "Exercise", "Alert", "RED", "")
-	d := newDesk(t, nil, s.URL+"/feed")
+	d := newDesk(t, s.URL+"/feed")
 	f := d.after(0)
 	if f.Stale(d.now) || f.Fault != "" || !f.Fresh.Equal(d.now) {
 		t.Errorf("feed %+v", f)
@@ -172,7 +168,7 @@ func TestEachDocumentIsFetchedOnce(t *testing.T) {
 func TestGoneFromTheFeedIsNotCancelled(t *testing.T) {
 	s := newSite(t)
 	s.pages["/feed"] = atom("<entry><id>a</id><content>" + doc("w1", "Actual", "Alert", "RED", "") + "</content></entry>")
-	d := newDesk(t, nil, s.URL+"/feed")
+	d := newDesk(t, s.URL+"/feed")
 	d.after(0)
 	s.pages["/feed"] = atom()
 	if f := d.after(time.Minute); f.Stale(d.now) {
@@ -190,7 +186,7 @@ func TestConditionalRequests(t *testing.T) {
 	s := newSite(t)
 	s.etag = `"1"`
 	s.pages["/feed"] = atom()
-	d := newDesk(t, nil, s.URL+"/feed")
+	d := newDesk(t, s.URL+"/feed")
 	d.after(0)
 	if f := d.after(time.Minute); f.Stale(d.now) || !f.Fresh.Equal(d.now) || s.last.Get("If-None-Match") != `"1"` {
 		t.Errorf("feed %+v, asked with %v", f, s.last)
@@ -210,7 +206,7 @@ func TestConditionalRequests(t *testing.T) {
 
 func TestAStaleFeedIsUnknownNotCalm(t *testing.T) {
 	s := newSite(t)
-	d := newDesk(t, nil, s.URL+"/feed")
+	d := newDesk(t, s.URL+"/feed")
 	if f := d.after(0); !f.Stale(d.now) || !strings.Contains(f.Fault, "503") {
 		t.Errorf("never read, and yet %+v", f)
 	}
@@ -236,7 +232,7 @@ func TestAStaleFeedIsUnknownNotCalm(t *testing.T) {
 
 func TestFailuresAreAskedForLessOften(t *testing.T) {
 	s := newSite(t)
-	d := newDesk(t, nil, s.URL+"/feed")
+	d := newDesk(t, s.URL+"/feed")
 	for range 60 {
 		d.after(time.Minute)
 	}
@@ -249,7 +245,7 @@ func TestAFaultyDocumentIsToldAndKeepsNothingBack(t *testing.T) {
 	s := newSite(t)
 	s.pages["/feed"] = atom(entry("a", "/a.cap"), entry("b", "/b.cap"))
 	s.pages["/a.cap"], s.pages["/b.cap"] = "<html/>", doc("w1", "Actual", "Alert", "RED", "")
-	d := newDesk(t, nil, s.URL+"/feed")
+	d := newDesk(t, s.URL+"/feed")
 	for range 2 {
 		if f := d.after(time.Minute); f.Stale(d.now) || !strings.Contains(f.Fault, "a warning could not be read: CAP: line 1: the document is a html") {
 			t.Errorf("feed %+v", f)
@@ -265,7 +261,7 @@ func TestAggregatorsJSON(t *testing.T) {
 	s := newSite(t)
 	const item = `{"id":"1","sender":"易县气象台","pubTime":"2026-03-14T08:00+08:00","title":"易县气象台发布大风红色预警","typeName":"大风","status":"active"}`
 	s.pages["/now"] = `{"code":"200","warning":[` + item + `]}`
-	d := newDesk(t, nil, s.URL+"/now?key=geheim")
+	d := newDesk(t, s.URL+"/now?key=geheim")
 	f := d.after(0)
 	d.want(true, "1")
 	if f.Fault != "" || strings.Contains(f.Name, "geheim") || !strings.Contains(f.Name, "/now#") {
@@ -292,7 +288,7 @@ func TestWhatIsNotFollowed(t *testing.T) {
 		"/file": "a redirect from http to file", "/tls": "a redirect from http to https", "/round": "too many redirects",
 		"/large": "more than 4194304 bytes", "/html": "neither CAP nor a feed", "/links": "none that is asked for", "/none": "status 503",
 	} {
-		d := newDesk(t, nil, s.URL+path+"?key=geheim")
+		d := newDesk(t, s.URL+path+"?key=geheim")
 		f := d.after(0)
 		if !f.Stale(d.now) || !strings.Contains(f.Fault, want) || strings.Contains(f.Fault, "geheim") {
 			t.Errorf("%s: %+v", path, f)
@@ -303,7 +299,7 @@ func TestWhatIsNotFollowed(t *testing.T) {
 func TestOneProcessPolls(t *testing.T) {
 	s := newSite(t)
 	s.pages["/feed"] = atom()
-	first := newDesk(t, nil, s.URL+"/feed")
+	first := newDesk(t, s.URL+"/feed")
 	p, err := New(Options{
 		URLs: []string{s.URL + "/feed"}, Warnings: first.store, Feeds: first.store, Roster: first.store, Lease: first.store, Holder: "other",
 		Now: func() time.Time { return first.now }, Log: zap.NewNop(),

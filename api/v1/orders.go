@@ -141,6 +141,9 @@ func (a *API) render(ctx context.Context, s scope, o alerts.Order, ds []alerts.D
 }
 
 func (a *API) showOrder(c *gin.Context, s scope) error {
+	if id, ok := strings.CutSuffix(c.Param("id"), suffixCAP); ok {
+		return a.showOrderCAP(c, s, id)
+	}
 	ctx := c.Request.Context()
 	o, ds, err := a.visibleOrder(ctx, s, c.Param("id"))
 	if err != nil {

@@ -72,6 +72,7 @@ var routes = []struct {
 
 	{http.MethodGet, "/warnings", members, (*API).listWarnings},
 	{http.MethodPost, "/warnings", duty, (*API).createWarning},
+	{http.MethodGet, "/warnings.atom", members, (*API).listWarningsAtom},
 	{http.MethodGet, "/warnings/:id", members, (*API).showWarning},
 	{http.MethodGet, "/seasons", members, (*API).listSeasons},
 	{http.MethodGet, "/seasons/calendar", members, (*API).showSeasonCalendar},

@@ -49,6 +49,9 @@ func (a *API) listWarnings(c *gin.Context, s scope) error {
 }
 
 func (a *API) showWarning(c *gin.Context, s scope) error {
+	if id, ok := strings.CutSuffix(c.Param("id"), suffixCAP); ok {
+		return a.showWarningCAP(c, id)
+	}
 	w, err := a.Warnings.Warning(c.Request.Context(), c.Param("id"))
 	if errors.Is(err, alerts.ErrNotFound) {
 		return &Error{Code: CodeNotFound, Detail: "没有此预警"}
