@@ -139,11 +139,19 @@ type HotspotStore interface {
 	// UnjudgedHotspots are those that the engine has not seen as they are now,
 	// oldest first.
 	UnjudgedHotspots(ctx context.Context, limit int) ([]Hotspot, error)
-	// Hotspots are those first seen in [from, to), newest first; a zero time is no
-	// bound. Limit 1..10000.
-	Hotspots(ctx context.Context, from, to time.Time, limit int) ([]Hotspot, error)
+	// Hotspots are listed newest first.
+	Hotspots(ctx context.Context, q HotspotQuery) ([]Hotspot, error)
 	// HotspotsByID are those of the ids that are there, by id.
 	HotspotsByID(ctx context.Context, ids []string) ([]Hotspot, error)
+}
+
+// HotspotQuery selects hotspots.
+type HotspotQuery struct {
+	From   time.Time // first seen then or later; zero: no bound
+	To     time.Time // first seen before; zero: no bound
+	Area   string    // empty: all; else this area and below
+	Before string    // page: older than the one with this id
+	Limit  int       // 1..10000
 }
 
 // Join adds to a stored hotspot what another of the same id has beyond it, and

@@ -78,8 +78,8 @@ func (e *env) nudges() int {
 
 func (e *env) options() Options {
 	return Options{
-		Roster: e.store, Accounts: e.store, Alerts: e.store, Orders: e.store, Commands: e.store, Warnings: e.store, Documents: e.store, Events: e.store, Audit: e.store,
 		Incidents: e.store, Silences: e.store, Holdbacks: e.store,
+		Roster: e.store, Accounts: e.store, Alerts: e.store, Orders: e.store, Commands: e.store, Warnings: e.store, Documents: e.store, Hotspots: e.store, Events: e.store, Audit: e.store,
 		Readiness: e.store,
 		History:   e.history, Policy: alerts.DefaultPolicy(), Now: e.time, Version: "1.2.3",
 		Danger: e.store,

@@ -36,6 +36,7 @@ type Options struct {
 	Silences  alerts.SilenceStore
 	Holdbacks alerts.HoldbackStore
 	Danger    alerts.DangerStore
+	Hotspots  alerts.HotspotStore
 	Events    alerts.EventStore
 	Audit     alerts.AuditStore
 	History   ingest.History
@@ -110,6 +111,7 @@ func (o *Options) check() error {
 		{"Silences", o.Silences != nil},
 		{"Holdbacks", o.Holdbacks != nil},
 		{"Danger", o.Danger != nil},
+		{"Hotspots", o.Hotspots != nil},
 		{"Events", o.Events != nil},
 		{"Readiness", o.Readiness != nil},
 		{"Audit", o.Audit != nil},

@@ -55,7 +55,7 @@ func New(o Options) (*Server, error) {
 	s.engine.Use(s.identify, s.record, s.recover, s.headers)
 
 	s.v1 = v1.New(v1.Deps{
-		Roster: o.Roster, Accounts: o.Accounts, Alerts: o.Alerts, Orders: o.Orders, Commands: o.Commands, Warnings: o.Warnings, Documents: o.Documents, Events: o.Events, Audit: o.Audit,
+		Roster: o.Roster, Accounts: o.Accounts, Alerts: o.Alerts, Orders: o.Orders, Commands: o.Commands, Warnings: o.Warnings, Documents: o.Documents, Hotspots: o.Hotspots, Events: o.Events, Audit: o.Audit,
 		Readiness: o.Readiness, TwoPerson: o.TwoPerson,
 		Incidents: o.Incidents, Silences: o.Silences, Holdbacks: o.Holdbacks, SOSRule: o.SOSRule,
 		Danger: o.Danger, DangerMethod: o.DangerMethod,

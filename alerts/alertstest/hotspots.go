@@ -1,6 +1,7 @@
 package alertstest
 
 import (
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -42,27 +43,34 @@ var hotspotTests = map[string]func(check){
 		}
 		a, b = stored(a), stored(b)
 		all := append(b, a...)
-		equal(t, "all", got(s.Hotspots(t.Context(), at(-10), at(100), 10))(t), all)
-		equal(t, "no bounds", got(s.Hotspots(t.Context(), time.Time{}, time.Time{}, 10))(t), all)
-		equal(t, "limit", got(s.Hotspots(t.Context(), at(-10), at(100), 1))(t), b)
-		equal(t, "to is excluded", got(s.Hotspots(t.Context(), a[0].Seen, b[0].Seen, 10))(t), a)
+		equal(t, "all", got(s.Hotspots(t.Context(), alerts.HotspotQuery{From: at(-10), To: at(100), Limit: 10}))(t), all)
+		equal(t, "no bounds", got(s.Hotspots(t.Context(), alerts.HotspotQuery{Limit: 10}))(t), all)
+		equal(t, "limit", got(s.Hotspots(t.Context(), alerts.HotspotQuery{From: at(-10), To: at(100), Limit: 1}))(t), b)
+		equal(t, "to is excluded", got(s.Hotspots(t.Context(), alerts.HotspotQuery{From: a[0].Seen, To: b[0].Seen, Limit: 10}))(t), a)
+		equal(t, "page", got(s.Hotspots(t.Context(), alerts.HotspotQuery{Before: b[0].ID, Limit: 10}))(t), a)
+		if _, err := s.Hotspots(t.Context(), alerts.HotspotQuery{Before: "hs-none", Limit: 10}); !errors.Is(err, alerts.ErrNotFound) {
+			t.Errorf("%v, want ErrNotFound", err)
+		}
+		withRoster(t, s)
+		equal(t, "area", got(s.Hotspots(t.Context(), alerts.HotspotQuery{Area: "130633", Limit: 10}))(t), all)
+		equal(t, "other area", len(got(s.Hotspots(t.Context(), alerts.HotspotQuery{Area: "130630", Limit: 10}))(t)), 0)
 		equal(t, "unjudged", got(s.UnjudgedHotspots(t.Context(), 10))(t), []alerts.Hotspot{a[0], b[0]})
 		equal(t, "unjudged, one", got(s.UnjudgedHotspots(t.Context(), 1))(t), a)
 		equal(t, "by id", got(s.HotspotsByID(t.Context(), []string{"hs-none", a[0].ID, a[0].ID}))(t), a)
-		equal(t, "events", types(newEvents(t, s, 0)), []alerts.EventType{alerts.EventHotspot})
+		equal(t, "events", types(newEvents(t, s, 0))[:1], []alerts.EventType{alerts.EventHotspot})
 	},
 	"TheSameAgainChangesNothing": func(t check) {
 		s := t.store
 		hs := hotspotsOf(pixel("Suomi-NPP", 0, 39.3, 115.3), pixel("NOAA-20", 50, 39.301, 115.301))
 		got(s.SaveHotspots(t.Context(), hs, nil))(t)
 		must(t, s.SaveJudged(t.Context(), alerts.Judged{Hotspots: []alerts.JudgedHotspot{{ID: hs[0].ID, Revision: 1, Alert: "al-1", At: at(61)}}}))
-		before := got(s.Hotspots(t.Context(), at(-10), at(100), 10))(t)
+		before := got(s.Hotspots(t.Context(), alerts.HotspotQuery{From: at(-10), To: at(100), Limit: 10}))(t)
 		later := hotspotsOf(hs[0].Members...)
 		later[0].Imported = at(99)
 		if n := got(s.SaveHotspots(t.Context(), later, nil))(t); n != 0 {
 			t.Errorf("%d added, want 0", n)
 		}
-		equal(t, "hotspots", got(s.Hotspots(t.Context(), at(-10), at(100), 10))(t), before)
+		equal(t, "hotspots", got(s.Hotspots(t.Context(), alerts.HotspotQuery{From: at(-10), To: at(100), Limit: 10}))(t), before)
 		equal(t, "unjudged", len(got(s.UnjudgedHotspots(t.Context(), 10))(t)), 0)
 	},
 	"WhatGrowsIsJudgedAgainAndKeepsItsAlert": func(t check) {
@@ -110,7 +118,7 @@ var hotspotTests = map[string]func(check){
 			})
 		}
 		wg.Wait()
-		hs := got(s.Hotspots(t.Context(), at(-10), at(100), 10))(t)
+		hs := got(s.Hotspots(t.Context(), alerts.HotspotQuery{From: at(-10), To: at(100), Limit: 10}))(t)
 		if len(hs) != 1 || hs[0].Pixels != 9 || len(hs[0].Satellites) != 9 {
 			t.Errorf("%d hotspots: %+v", len(hs), hs)
 		}

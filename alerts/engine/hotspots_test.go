@@ -19,7 +19,7 @@ func pixel(ago time.Duration) alerts.Pixel {
 // imports brings pixels in, as hotspots of one township.
 func (w *world) imports(area, masked string, ps ...alerts.Pixel) []alerts.Hotspot {
 	w.t.Helper()
-	have, err := w.mem.Hotspots(w.t.Context(), time.Time{}, time.Now().Add(time.Hour), 10_000)
+	have, err := w.mem.Hotspots(w.t.Context(), alerts.HotspotQuery{To: time.Now().Add(time.Hour), Limit: 10_000})
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -162,7 +162,7 @@ func hotspots(ctx context.Context, s alerts.HotspotStore, from, to time.Time) ([
 	if s == nil {
 		return nil, nil
 	}
-	hs, err := s.Hotspots(ctx, from, to, page)
+	hs, err := s.Hotspots(ctx, alerts.HotspotQuery{From: from, To: to, Limit: page})
 	if err != nil || len(hs) < page {
 		return hs, err
 	}

@@ -56,7 +56,7 @@ func TestImport(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if hs, err := s.Hotspots(t.Context(), time.Time{}, now, 10); err != nil || len(hs) != 0 {
+	if hs, err := s.Hotspots(t.Context(), alerts.HotspotQuery{To: now, Limit: 10}); err != nil || len(hs) != 0 {
 		t.Fatalf("a dry run saved %+v, %v", hs, err)
 	}
 	rep, err := im.Import(t.Context(), rows, now, false)
@@ -66,7 +66,7 @@ func TestImport(t *testing.T) {
 	if dry.New != rep.New || dry.Masked != rep.Masked || dry.Outside != rep.Outside {
 		t.Errorf("a dry run says %+v", dry)
 	}
-	hs, err := s.Hotspots(t.Context(), time.Time{}, now, 10)
+	hs, err := s.Hotspots(t.Context(), alerts.HotspotQuery{To: now, Limit: 10})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -131,7 +131,7 @@ func TestAnImportThatFailsChangesNothing(t *testing.T) {
 	if _, err := im.Import(t.Context(), read(t, fires), now, false); err == nil || !strings.Contains(err.Error(), "km") {
 		t.Errorf("%v", err)
 	}
-	if hs, err := s.Hotspots(t.Context(), time.Time{}, now, 10); err != nil || len(hs) != 0 {
+	if hs, err := s.Hotspots(t.Context(), alerts.HotspotQuery{To: now, Limit: 10}); err != nil || len(hs) != 0 {
 		t.Errorf("%+v, %v", hs, err)
 	}
 }
@@ -142,8 +142,10 @@ type full struct {
 	most int
 }
 
-func (f full) Hotspots(ctx context.Context, from, to time.Time, limit int) ([]alerts.Hotspot, error) {
-	hs, err := f.HotspotStore.Hotspots(ctx, from, to, 1_000_000)
+func (f full) Hotspots(ctx context.Context, q alerts.HotspotQuery) ([]alerts.Hotspot, error) {
+	limit := q.Limit
+	q.Limit = 1_000_000
+	hs, err := f.HotspotStore.Hotspots(ctx, q)
 	if len(hs) >= f.most { // looks like a page that is full
 		hs = make([]alerts.Hotspot, limit)
 	}
@@ -162,7 +164,7 @@ func TestTheDayOfChinaMerged(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	hs, err := s.Hotspots(t.Context(), time.Time{}, now, 10_000)
+	hs, err := s.Hotspots(t.Context(), alerts.HotspotQuery{To: now, Limit: 10_000})
 	if err != nil {
 		t.Fatal(err)
 	}

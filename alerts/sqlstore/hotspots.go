@@ -2,6 +2,7 @@ package sqlstore
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -132,16 +133,23 @@ func (s *Store) UnjudgedHotspots(ctx context.Context, limit int) ([]alerts.Hotsp
 }
 
 // Hotspots implements alerts.HotspotStore.
-func (s *Store) Hotspots(ctx context.Context, from, to time.Time, limit int) ([]alerts.Hotspot, error) {
+func (s *Store) Hotspots(ctx context.Context, q alerts.HotspotQuery) ([]alerts.Hotspot, error) {
 	var w where
-	if !from.IsZero() {
-		w.and("seen_ms >= ?", from)
+	if !q.From.IsZero() {
+		w.and("seen_ms >= ?", q.From)
 	}
-	if !to.IsZero() {
-		w.and("seen_ms < ?", to)
+	if !q.To.IsZero() {
+		w.and("seen_ms < ?", q.To)
 	}
-	hs, err := queryAll(ctx, s.read(), scanHotspot,
-		"SELECT "+hotspotCols+" FROM hotspots"+w.text+" ORDER BY seen_ms DESC, id DESC LIMIT ?", w.all("", listLimit(limit))...)
+	if q.Area != "" {
+		w.and("(area = ? OR area IN (SELECT code FROM below))", q.Area)
+	}
+	c := s.read()
+	if err := w.before(ctx, c, "hotspots", "seen_ms", q.Before); err != nil {
+		return nil, fmt.Errorf("listing hotspots: before hotspot %q: %w", q.Before, err)
+	}
+	hs, err := queryAll(ctx, c, scanHotspot, below(q.Area)+"SELECT "+hotspotCols+" FROM hotspots"+w.text+
+		" ORDER BY seen_ms DESC, id DESC LIMIT ?", w.all(q.Area, listLimit(q.Limit))...)
 	return hs, doing("listing hotspots", err)
 }
 

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/gin-gonic/gin"
@@ -56,6 +57,7 @@ type Deps struct {
 	Silences  alerts.SilenceStore
 	Holdbacks alerts.HoldbackStore
 	SOSRule   func(rule string) bool // whether the rule is of calls for help
+	Hotspots  alerts.HotspotStore
 	Events    alerts.EventStore
 	Readiness alerts.ReadinessStore
 	TwoPerson bool // a version of the readiness table takes another person's approval
@@ -87,6 +89,7 @@ type API struct {
 	onDuty *onDuty
 
 	sourcesKept sourcesCache
+	importing   sync.Mutex // hotspots
 }
 
 // New returns version 1.
@@ -109,6 +112,8 @@ func (a *API) bound(c *gin.Context) {
 		limit = maxCAP
 	case Prefix + "/devices/import":
 		limit = maxTable
+	case Prefix + "/hotspots":
+		limit = maxHotspots
 	case Prefix + "/sources":
 		limit = alerts.MaxSourceBytes
 	}

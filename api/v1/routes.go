@@ -80,6 +80,9 @@ var routes = []struct {
 	{http.MethodGet, "/sources", duty, (*API).listSources},
 	{http.MethodPost, "/sources", duty, (*API).createSources},
 
+	{http.MethodGet, "/hotspots", duty, (*API).listHotspots},
+	{http.MethodPost, "/hotspots", duty, (*API).createHotspots},
+
 	{http.MethodGet, "/readiness", duty, (*API).listReadiness},
 	{http.MethodPost, "/readiness/confirmations", duty, (*API).confirmReadiness},
 	{http.MethodGet, "/readiness/table", duty, (*API).showReadinessTable},

@@ -3,6 +3,7 @@ package memstore
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"slices"
 	"time"
 
@@ -65,9 +66,18 @@ func (s *Store) UnjudgedHotspots(ctx context.Context, limit int) ([]alerts.Hotsp
 }
 
 // Hotspots implements alerts.HotspotStore.
-func (s *Store) Hotspots(ctx context.Context, from, to time.Time, limit int) ([]alerts.Hotspot, error) {
-	hs, err := s.selectHotspots(ctx, func(h alerts.Hotspot) bool { return !h.Seen.Before(from) && (to.IsZero() || h.Seen.Before(to)) })
-	return hs[:min(len(hs), limit)], err
+func (s *Store) Hotspots(ctx context.Context, q alerts.HotspotQuery) ([]alerts.Hotspot, error) {
+	hs, err := s.selectHotspots(ctx, func(h alerts.Hotspot) bool {
+		return !h.Seen.Before(q.From) && (q.To.IsZero() || h.Seen.Before(q.To)) && s.below(h.Area, q.Area)
+	})
+	if err == nil && q.Before != "" {
+		all, err := s.selectHotspots(ctx, func(h alerts.Hotspot) bool { return h.ID == q.Before })
+		if err != nil || len(all) == 0 {
+			return nil, fmt.Errorf("hotspot %q: %w", q.Before, cmp.Or(err, alerts.ErrNotFound))
+		}
+		hs = slices.DeleteFunc(hs, func(h alerts.Hotspot) bool { return newerHotspot(all[0], h) >= 0 })
+	}
+	return hs[:min(len(hs), q.Limit)], err
 }
 
 // HotspotsByID implements alerts.HotspotStore.
@@ -75,6 +85,11 @@ func (s *Store) HotspotsByID(ctx context.Context, ids []string) ([]alerts.Hotspo
 	hs, err := s.selectHotspots(ctx, func(h alerts.Hotspot) bool { return slices.Contains(ids, h.ID) })
 	slices.SortFunc(hs, func(a, b alerts.Hotspot) int { return cmp.Compare(a.ID, b.ID) })
 	return hs, err
+}
+
+// newerHotspot orders hotspots newest first.
+func newerHotspot(a, b alerts.Hotspot) int {
+	return cmp.Or(b.Seen.Compare(a.Seen), cmp.Compare(b.ID, a.ID))
 }
 
 // selectHotspots are those wanted, newest first.
@@ -90,6 +105,6 @@ func (s *Store) selectHotspots(ctx context.Context, want func(alerts.Hotspot) bo
 			out = append(out, cloneHotspot(h))
 		}
 	}
-	slices.SortFunc(out, func(a, b alerts.Hotspot) int { return cmp.Or(b.Seen.Compare(a.Seen), cmp.Compare(b.ID, a.ID)) })
+	slices.SortFunc(out, newerHotspot)
 	return out, nil
 }

@@ -21,7 +21,7 @@ func storedHotspots(t *testing.T, url string) []alerts.Hotspot {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	hs, err := s.Hotspots(t.Context(), time.Time{}, time.Now(), 1000)
+	hs, err := s.Hotspots(t.Context(), alerts.HotspotQuery{To: time.Now(), Limit: 1000})
 	if err != nil {
 		t.Fatal(err)
 	}

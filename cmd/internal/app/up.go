@@ -357,7 +357,7 @@ func (s *system) startAPI(ctx context.Context) error {
 	server, err := api.New(api.Options{
 		Desk: desk, BrokerAuth: brokerAuth,
 		Roster: s.store, Accounts: s.store, Alerts: s.store, Orders: s.store, Commands: s.store, Warnings: s.store, Documents: s.store,
-		Danger: s.store, DangerMethod: s.DangerMethod,
+		Hotspots: s.store, Danger: s.store, DangerMethod: s.DangerMethod,
 		Events: s.store, Audit: s.store,
 		Readiness: s.store, TwoPerson: s.TwoPerson,
 		Incidents: s.store, Silences: s.store, Holdbacks: s.store, SOSRule: s.rules.IsSOS,
