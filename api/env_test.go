@@ -78,7 +78,7 @@ func (e *env) nudges() int {
 
 func (e *env) options() Options {
 	return Options{
-		Incidents: e.store, Silences: e.store, Holdbacks: e.store,
+		Incidents: e.store, Silences: e.store, Holdbacks: e.store, Rules: e.rules,
 		Roster: e.store, Accounts: e.store, Alerts: e.store, Orders: e.store, Commands: e.store, Warnings: e.store, Documents: e.store, Hotspots: e.store, Events: e.store, Audit: e.store,
 		Readiness: e.store,
 		History:   e.history, Policy: alerts.DefaultPolicy(), Now: e.time, Version: "1.2.3",

@@ -57,6 +57,8 @@ type Options struct {
 	// its expected interval, and at least a time. It should say what the rule
 	// device_silent says; nil: v1.DefaultSilence.
 	Silence func(kind contract.Kind) (factor float64, least time.Duration)
+	// Rules are the alert rules in force, to be shown; nil: none are.
+	Rules func() v1.RulesInForce
 	// SOSRule tells whether a rule is of calls for help, which nobody may silence;
 	// nil: the one named sos is.
 	SOSRule func(rule string) bool

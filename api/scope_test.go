@@ -93,6 +93,7 @@ func TestEveryRouteForEveryRole(t *testing.T) {
 		{"GET /seasons/calendar", "/seasons/calendar?area=130630", "", "", [7]int{401, 404, 404, 404, 404, 404, 404}},
 		{"GET /hotspots", "/hotspots", "", "", [7]int{401, 200, 200, 200, 200, 403, 403}},
 		{"POST /hotspots", "/hotspots", "latitude", "text/csv", [7]int{401, 422, 422, 403, 403, 403, 403}},
+		{"GET /rules", "/rules", "", "", [7]int{401, 200, 200, 200, 200, 403, 403}},
 		{"GET /sources", "/sources", "", "", [7]int{401, 200, 200, 200, 200, 403, 403}},
 		{"POST /sources", "/sources", "version: 1", "application/yaml", [7]int{401, 422, 422, 403, 403, 403, 403}},
 		{"GET /readiness", "/readiness", "", "", [7]int{401, 200, 200, 200, 200, 403, 403}},

@@ -57,7 +57,7 @@ func New(o Options) (*Server, error) {
 	s.v1 = v1.New(v1.Deps{
 		Roster: o.Roster, Accounts: o.Accounts, Alerts: o.Alerts, Orders: o.Orders, Commands: o.Commands, Warnings: o.Warnings, Documents: o.Documents, Hotspots: o.Hotspots, Events: o.Events, Audit: o.Audit,
 		Readiness: o.Readiness, TwoPerson: o.TwoPerson,
-		Incidents: o.Incidents, Silences: o.Silences, Holdbacks: o.Holdbacks, SOSRule: o.SOSRule,
+		Incidents: o.Incidents, Silences: o.Silences, Holdbacks: o.Holdbacks, SOSRule: o.SOSRule, Rules: o.Rules,
 		Danger: o.Danger, DangerMethod: o.DangerMethod,
 		History: o.History, Desk: o.Desk, Sessions: session.New(o.Accounts, o.Now), Hub: s.hub, Policy: o.Policy, Silence: o.Silence,
 		Health: o.Health, Nudge: o.Nudge, Now: o.Now, Secure: o.SecureCookies, Version: o.Version, Log: o.Log,

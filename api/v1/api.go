@@ -71,6 +71,7 @@ type Deps struct {
 	Hub          *stream.Hub
 	Policy       alerts.Policy
 	Silence      Silence
+	Rules        func() RulesInForce // nil: none are shown
 	Health       func(context.Context) []Check
 	Nudge        func()
 	Now          func() time.Time

@@ -77,6 +77,7 @@ var routes = []struct {
 	{http.MethodGet, "/seasons", members, (*API).listSeasons},
 	{http.MethodGet, "/seasons/calendar", members, (*API).showSeasonCalendar},
 
+	{http.MethodGet, "/rules", duty, (*API).showRules},
 	{http.MethodGet, "/sources", duty, (*API).listSources},
 	{http.MethodPost, "/sources", duty, (*API).createSources},
 

@@ -126,8 +126,7 @@ func runMigrate(ctx context.Context, e Env) error {
 func checkFiles(c config.Config) error {
 	var errs []error
 	if c.Rules != "" {
-		s := system{Config: c}
-		_, err := s.loadRules()
+		_, err := newRuleBook(c.Rules, false, time.Now)
 		errs = append(errs, err)
 	}
 	if c.Policy != "" {

@@ -50,7 +50,7 @@ type system struct {
 	holder  string // names this data folder in leases
 	stack   *stack
 	health  health
-	rules   alerts.RuleSet
+	rules   *ruleBook
 	policy  alerts.Policy
 
 	store     *sqlstore.Store
@@ -107,6 +107,7 @@ func (s *system) start(ctx context.Context) error {
 	}{
 		{s.Has(config.Alerts) || s.Has(config.API), s.readRules},
 		{true, s.openStore},
+		{s.Has(config.Alerts) || s.Has(config.API), s.openRules},
 		{s.Demo, s.seedDemo},
 		{s.Has(config.Alerts) || s.Has(config.API), s.seedSeasons},
 		{s.Demo, s.seedDemoSources},
@@ -125,6 +126,7 @@ func (s *system) start(ctx context.Context) error {
 		{s.Has(config.Alerts), s.startPosture},
 		{s.Has(config.API), s.seedAdmin},
 		{s.Has(config.API), s.startAPI},
+		{s.Has(config.Alerts) || s.Has(config.API), s.followRules},
 		{s.Demo, s.startDemo},
 	} {
 		if !step.wanted {
@@ -266,7 +268,7 @@ func (s *system) startAlerts(context.Context) error {
 	judge, err := engine.New(engine.Options{
 		Danger: s.store, DangerMethod: s.DangerMethod,
 		Feed: feed, Roster: s.store, Alerts: s.store, Orders: s.store, Warnings: s.store, Feeds: s.store, Documents: s.store,
-		Rules: s.rules, Policy: s.policy,
+		Rules: s.rules.set(), Policy: s.policy,
 		Incidents: s.store, Silences: s.store, Holdbacks: s.store, Hotspots: s.store,
 		Answers: s.answer, Lease: s.store, Holder: s.holder, Demo: s.Demo,
 		Nudge: func() {
@@ -282,6 +284,7 @@ func (s *system) startAlerts(context.Context) error {
 	s.stack.Go("notify", s.notifier.Run)
 	s.stack.Go("dispatch", s.dispatch.Run)
 	s.stack.Go("downlink", s.downlink.Run)
+	s.rules.swap = judge.Swap
 	s.stack.Go("engine", judge.Run)
 	return nil
 }
@@ -298,7 +301,7 @@ func (s *system) readRules(context.Context) (err error) {
 	if s.policy, err = s.loadPolicy(); err != nil {
 		return err
 	}
-	s.rules, err = s.loadRules()
+	s.rules, err = newRuleBook(s.Rules, s.Demo, time.Now)
 	return err
 }
 
@@ -322,25 +325,6 @@ func (s *system) loadPolicy() (alerts.Policy, error) {
 	return p, nil
 }
 
-func (s *system) loadRules() (alerts.RuleSet, error) {
-	raw, name := alerts.DefaultRules(), "the rules that come with firewatch"
-	switch {
-	case s.Rules != "":
-		file, err := os.ReadFile(s.Rules)
-		if err != nil {
-			return alerts.RuleSet{}, fmt.Errorf("rules: %w", err)
-		}
-		raw, name = file, s.Rules
-	case s.Demo:
-		raw, name = alerts.DemoRules(), "the rules of the demo"
-	}
-	rules, err := alerts.ParseRules(raw)
-	if err != nil {
-		return alerts.RuleSet{}, fmt.Errorf("rules: %s: %w", name, err)
-	}
-	return rules, nil
-}
-
 func (s *system) startAPI(ctx context.Context) error {
 	files, built := console.FS()
 	if !built {
@@ -361,7 +345,7 @@ func (s *system) startAPI(ctx context.Context) error {
 		Events: s.store, Audit: s.store,
 		Readiness: s.store, TwoPerson: s.TwoPerson,
 		Incidents: s.store, Silences: s.store, Holdbacks: s.store, SOSRule: s.rules.IsSOS,
-		History: s.influx, Console: files, Policy: s.policy, Silence: s.rules.Silence, Health: s.health.checks,
+		History: s.influx, Console: files, Policy: s.policy, Silence: s.rules.Silence, Rules: s.rules.InForce, Health: s.health.checks,
 		Nudge: func() {
 			if s.dispatch != nil {
 				s.dispatch.Nudge()
