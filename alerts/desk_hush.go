@@ -30,10 +30,7 @@ func (d *Desk) hush(now time.Time, a *Alert) {
 		}
 	}
 	if next.Kind == was.Kind && next.By == was.By && next.Past == was.Past {
-		if next.Kind != HushNone {
-			next.Since, next.Severity = was.Since, was.Severity
-		}
-		a.Hush = next
+		a.Hush.Until = next.Until // its words stay those of when it began
 		return
 	}
 	a.Hush = next

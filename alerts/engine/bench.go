@@ -257,6 +257,7 @@ func (b *bench) restore(ctx context.Context, now time.Time, row alerts.RuleState
 		return fmt.Errorf("restoring rule states: %w", err)
 	}
 	kept := &st
+	b.mind(kept)
 	switch county, isArea := cutOutage(row.Subject); {
 	case b.restoreHotspot(i, kept):
 	case isArea:

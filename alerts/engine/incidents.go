@@ -54,28 +54,20 @@ func (b *bench) useRules() {
 	b.desk.Use(b.rules, b.set.Incidents, b.areas)
 }
 
-// loadDesk puts on the desk what the rows say: the alerts that stand, of rules
-// that are no more too, and the incidents.
+// mind puts the alerts of a restored state on the desk.
+func (b *bench) mind(st *alerts.SubjectState) {
+	for _, a := range st.Alerts() {
+		if a.State == alerts.Firing {
+			b.desk.owners[a.ID] = owner{st.Rule, st}
+			b.desk.Restore(a)
+		}
+	}
+}
+
+// loadDesk puts on the desk what the rows say beside: the alerts that stand of
+// rules that are no more, and the incidents.
 func (b *bench) loadDesk(ctx context.Context) error {
 	b.useRules()
-	mind := func(st *alerts.SubjectState) {
-		for _, a := range st.Alerts() {
-			if a.State == alerts.Firing {
-				b.desk.owners[a.ID] = owner{st.Rule, st}
-				b.desk.Restore(a)
-			}
-		}
-	}
-	for _, s := range b.subjects {
-		for _, st := range s.states {
-			if st != nil {
-				mind(st)
-			}
-		}
-	}
-	for _, st := range b.outages {
-		mind(st)
-	}
 	q := alerts.AlertQuery{State: alerts.Firing, Limit: 1000}
 	for {
 		page, err := b.Alerts.Alerts(ctx, q)
@@ -124,7 +116,16 @@ func (b *bench) loadIncidents(ctx context.Context) error {
 			b.desk.RestoreIncident(in)
 		}
 	}
-	return b.reloadDesk(ctx, b.Now())
+	if err := b.reloadDesk(ctx, b.Now()); err != nil {
+		return err
+	}
+	for _, a := range b.desk.Standing() { // a crash may have left an order ungiven
+		o, minded := b.desk.owners[a.ID]
+		if i := b.ruleIndex(o.rule); minded && i >= 0 && a.RuleVersion == b.rules[i].Version && b.desk.Calls(&b.rules[i], a) {
+			b.wanting[a.ID] = want{rule: i, state: o.state}
+		}
+	}
+	return nil
 }
 
 // reloadDesk reads what people have said since: of incidents, and silences. What
