@@ -81,6 +81,7 @@ func commands() []command {
 		{"hotspots import", "fires that satellites saw, from FIRMS CSV (MODIS, VIIRS, Landsat); all or nothing", runHotspotsImport},
 		{"rules check", "whether rule sets, season tables, readiness tables or registers of sources can be used", runRulesCheck},
 		{"rules test", "tests of rule sets: series in, alerts and orders expected", runRulesTest},
+		{"rules backtest", "what another rule set would have ordered, over months of readings", runRulesBacktest},
 		{"user set", "add an account or give it a new password", runUserSet},
 		{"check-config", "check the settings and show them, without secrets", runCheckConfig},
 		{"migrate", "bring the relational store to this program's schema", runMigrate},
