@@ -24,9 +24,9 @@ func viirsPixel(satellite string, minutes int, lat, lon float64) Pixel {
 	}
 }
 
-func modisPixel(satellite string, minutes int, lat, lon, scan float64) Pixel {
+func modisPixel(minutes int, lat, lon, scan float64) Pixel {
 	return Pixel{
-		Satellite: satellite, Instrument: "MODIS", Lat: lat, Lon: lon, Seen: skyNoon.Add(time.Duration(minutes) * time.Minute),
+		Satellite: "Aqua", Instrument: "MODIS", Lat: lat, Lon: lon, Seen: skyNoon.Add(time.Duration(minutes) * time.Minute),
 		Confidence: ConfidenceHigh, Percent: 85, FRP: 30, Scan: scan, Track: 1,
 	}
 }
@@ -41,9 +41,9 @@ func TestPixelsOfOneFireAreOneHotspot(t *testing.T) {
 		"the next pixel of the same pass":      {viirsPixel("NOAA-20", 0, northOf(39.3, 375), 115.3), 1},
 		"900 m":                                {viirsPixel("NOAA-21", 25, northOf(39.3, 900), 115.3), 1},
 		"1100 m":                               {viirsPixel("NOAA-21", 25, northOf(39.3, 1100), 115.3), 2},
-		"MODIS straight down, 1100 m":          {modisPixel("Aqua", 10, northOf(39.3, 1100), 115.3, 1), 2},
-		"MODIS at the edge, 2.5 km":            {modisPixel("Aqua", 10, northOf(39.3, 2500), 115.3, 4.8), 1},
-		"MODIS at the edge, 2.7 km":            {modisPixel("Aqua", 10, northOf(39.3, 2700), 115.3, 4.8), 2},
+		"MODIS straight down, 1100 m":          {modisPixel(10, northOf(39.3, 1100), 115.3, 1), 2},
+		"MODIS at the edge, 2.5 km":            {modisPixel(10, northOf(39.3, 2500), 115.3, 4.8), 1},
+		"MODIS at the edge, 2.7 km":            {modisPixel(10, northOf(39.3, 2700), 115.3, 4.8), 2},
 		"three hours":                          {viirsPixel("NOAA-20", 180, 39.3, 115.3), 1},
 		"three hours before":                   {viirsPixel("NOAA-20", -180, 39.3, 115.3), 1},
 		"the next night":                       {viirsPixel("NOAA-20", 720, 39.3, 115.3), 2},
@@ -69,7 +69,7 @@ func TestPixelsOfOneFireAreOneHotspot(t *testing.T) {
 
 func TestWhatAHotspotTells(t *testing.T) {
 	h := MergeHotspots(nil, []Pixel{
-		modisPixel("Aqua", 30, 39.305, 115.305, 2), viirsPixel("NOAA-20", 0, 39.3, 115.3), viirsPixel("Suomi-NPP", 50, 39.301, 115.3),
+		modisPixel(30, 39.305, 115.305, 2), viirsPixel("NOAA-20", 0, 39.3, 115.3), viirsPixel("Suomi-NPP", 50, 39.301, 115.3),
 	}, Merging{})[0]
 	want := Hotspot{
 		ID: h.ID, Lat: 39.3, Lon: 115.3, SizeKM: 0.4, Seen: skyNoon, Last: skyNoon.Add(50 * time.Minute),
@@ -108,7 +108,7 @@ func somePixels(t *rapid.T) []Pixel {
 		minutes := rapid.IntRange(0, 12).Draw(t, "half hours") * 30
 		p := viirsPixel(rapid.SampledFrom([]string{"Suomi-NPP", "NOAA-20"}).Draw(t, "satellite"), minutes, lat, lon)
 		if rapid.Bool().Draw(t, "modis") {
-			p = modisPixel("Aqua", minutes, lat, lon, rapid.SampledFrom([]float64{1, 2, 4.8}).Draw(t, "scan"))
+			p = modisPixel(minutes, lat, lon, rapid.SampledFrom([]float64{1, 2, 4.8}).Draw(t, "scan"))
 		}
 		p.FRP = float64(rapid.IntRange(0, 2).Draw(t, "frp"))
 		p.Kind = rapid.SampledFrom([]PixelKind{PixelUnknown, PixelVegetation, PixelStatic}).Draw(t, "kind")
@@ -247,8 +247,8 @@ func TestStaticHeatMasksWhatItExplainsAlone(t *testing.T) {
 		"within":                     {[]Source{works}, []Pixel{viirsPixel("N", 0, northOf(39.3, 400), 115.3)}, "steel"},
 		"half a pixel outside":       {[]Source{works}, []Pixel{viirsPixel("N", 0, northOf(39.3, 790), 115.3)}, "steel"},
 		"beyond":                     {[]Source{works}, []Pixel{viirsPixel("N", 0, northOf(39.3, 850), 115.3)}, ""},
-		"wide pixel":                 {[]Source{works}, []Pixel{modisPixel("Aqua", 0, northOf(39.3, 1450), 115.3, 4.8)}, "steel"},
-		"wide pixel, beyond":         {[]Source{works}, []Pixel{modisPixel("Aqua", 0, northOf(39.3, 1550), 115.3, 4.8)}, ""},
+		"wide pixel":                 {[]Source{works}, []Pixel{modisPixel(0, northOf(39.3, 1450), 115.3, 4.8)}, "steel"},
+		"wide pixel, beyond":         {[]Source{works}, []Pixel{modisPixel(0, northOf(39.3, 1550), 115.3, 4.8)}, ""},
 		"a fire that left the works": {[]Source{works}, []Pixel{viirsPixel("N", 0, 39.3, 115.3), viirsPixel("N", 1, northOf(39.3, 900), 115.3)}, ""},
 		"a grave is no heat":         {[]Source{grave}, []Pixel{viirsPixel("N", 0, 39.3, 115.3)}, ""},
 		"closed last year":           {[]Source{gone}, []Pixel{viirsPixel("N", 0, 39.3, 115.3)}, ""},

@@ -218,3 +218,31 @@ func TestAHotspotsAlertIsFiledInTheEnd(t *testing.T) {
 		}
 	})
 }
+
+// What a sensor has told already is one fire with one order, and the satellites'
+// word is part of it, also after a restart in between.
+func TestAHotspotOfAKnownFireJoinsItsIncident(t *testing.T) {
+	inBubble(t, func(w *world) {
+		w.run()
+		w.burns("S1")
+		w.pass(time.Minute)
+		first := pixel(5 * time.Minute)
+		w.imports("130633101", "", first)
+		w.pass(2 * time.Second)
+		w.stop()
+		w.run()
+		again := pixel(time.Minute)
+		again.Satellite, again.FRP = "Aqua", 90
+		w.imports("130633101", "", first, again)
+		w.pass(2 * time.Second)
+		as := w.alerts()
+		if len(as) != 2 || as[0].Incident == "" || as[0].Incident != as[1].Incident || len(w.orders()) != 1 {
+			t.Fatalf("%d orders, alerts %+v", len(w.orders()), as)
+		}
+		for _, a := range as {
+			if a.Rule == "satellite_hotspot" && (len(a.Evidence) != 2 || !strings.Contains(a.Summary, "FRP 90 MW")) {
+				t.Errorf("alert %+v", a)
+			}
+		}
+	})
+}

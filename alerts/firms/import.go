@@ -153,27 +153,21 @@ func (im *Importer) surroundings(ctx context.Context, now time.Time) (*alerts.To
 	return places, alerts.IndexSources(t), nil
 }
 
-// page is how many hotspots a store gives at once.
+// page is how many hotspots a store is asked for at once.
 const page = 10_000
 
-// hotspots are all those first seen in [from, to): where a store has more than it
-// gives at once, it is asked for shorter times.
-func hotspots(ctx context.Context, s alerts.HotspotStore, from, to time.Time) ([]alerts.Hotspot, error) {
+// hotspots are all those first seen in [from, to).
+func hotspots(ctx context.Context, s alerts.HotspotStore, from, to time.Time) (all []alerts.Hotspot, err error) {
 	if s == nil {
 		return nil, nil
 	}
-	hs, err := s.Hotspots(ctx, alerts.HotspotQuery{From: from, To: to, Limit: page})
-	if err != nil || len(hs) < page {
-		return hs, err
+	q := alerts.HotspotQuery{From: from, To: to, Limit: page}
+	for {
+		hs, err := s.Hotspots(ctx, q)
+		if err != nil || len(hs) == 0 {
+			return all, err
+		}
+		all = append(all, hs...)
+		q.Before = hs[len(hs)-1].ID
 	}
-	if to.Sub(from) <= time.Millisecond {
-		return nil, fmt.Errorf("the store has %d hotspots or more of %s", page, from.UTC().Format(time.RFC3339))
-	}
-	half := from.Add(to.Sub(from) / 2)
-	early, err := hotspots(ctx, s, from, half)
-	if err != nil {
-		return nil, err
-	}
-	late, err := hotspots(ctx, s, half, to)
-	return append(early, late...), err
 }

@@ -19,8 +19,8 @@ type Row struct {
 	Line int // from 1, the header included
 }
 
-// Fault is what is wrong with one value, or one line.
-type Fault struct {
+// RowError is what is wrong with one value, or one line.
+type RowError struct {
 	Line   int // from 1, the header included
 	Column string
 	Value  string // as it is in the file, clipped; may be empty
@@ -28,7 +28,7 @@ type Fault struct {
 }
 
 // Error names the line and the column.
-func (f *Fault) Error() string {
+func (f *RowError) Error() string {
 	s := fmt.Sprintf("line %d", f.Line)
 	if f.Column != "" {
 		s += ": " + f.Column
@@ -54,7 +54,7 @@ var known = append(slices.Clone(required), "brightness", "bright_t31", "bright_t
 // all; faults name every line that cannot be taken, and rows are the others, in
 // the order of the file. Of a file without hotspots there are none of both. What
 // was seen after now is a fault.
-func Read(raw []byte, now time.Time) (rows []Row, faults []Fault, err error) {
+func Read(raw []byte, now time.Time) (rows []Row, faults []RowError, err error) {
 	lines, err := split(raw)
 	if err != nil {
 		return nil, nil, err
@@ -64,7 +64,7 @@ func Read(raw []byte, now time.Time) (rows []Row, faults []Fault, err error) {
 		cells, err := l.cells(head)
 		if head == nil {
 			if err != nil {
-				return nil, nil, &Fault{Line: l.number, Want: err.Error()}
+				return nil, nil, &RowError{Line: l.number, Want: err.Error()}
 			}
 			if head, err = readHeader(l, cells); err != nil {
 				return nil, nil, err
@@ -72,14 +72,14 @@ func Read(raw []byte, now time.Time) (rows []Row, faults []Fault, err error) {
 			continue
 		}
 		if err != nil {
-			faults = append(faults, Fault{Line: l.number, Want: err.Error()})
+			faults = append(faults, RowError{Line: l.number, Want: err.Error()})
 			continue
 		}
 		if len(rows)+len(faults) >= MaxRows {
-			return nil, nil, &Fault{Line: l.number, Want: fmt.Sprintf("a file may have %d rows at most", MaxRows)}
+			return nil, nil, &RowError{Line: l.number, Want: fmt.Sprintf("a file may have %d rows at most", MaxRows)}
 		}
 		if len(cells) != len(head.names) {
-			faults = append(faults, Fault{Line: l.number, Want: fmt.Sprintf("want %d columns as in the header, there are %d", len(head.names), len(cells))})
+			faults = append(faults, RowError{Line: l.number, Want: fmt.Sprintf("want %d columns as in the header, there are %d", len(head.names), len(cells))})
 			continue
 		}
 		r := reader{head: head, cells: cells, line: l.number, now: now}
@@ -182,7 +182,7 @@ func readHeader(l line, cells []string) (*header, error) {
 			continue
 		}
 		if _, twice := h.at[name]; twice {
-			return nil, &Fault{Line: l.number, Column: name, Want: "the column is there twice"}
+			return nil, &RowError{Line: l.number, Column: name, Want: "the column is there twice"}
 		}
 		h.at[name] = i
 	}
@@ -193,10 +193,10 @@ func readHeader(l line, cells []string) (*header, error) {
 		}
 	}
 	if len(missing) == len(required) {
-		return nil, &Fault{Line: l.number, Value: clip(l.text), Want: "want the names of FIRMS' columns: latitude, longitude, acq_date, …"}
+		return nil, &RowError{Line: l.number, Value: clip(l.text), Want: "want the names of FIRMS' columns: latitude, longitude, acq_date, …"}
 	}
 	if len(missing) > 0 {
-		return nil, &Fault{Line: l.number, Want: "missing columns: " + strings.Join(missing, ", ")}
+		return nil, &RowError{Line: l.number, Want: "missing columns: " + strings.Join(missing, ", ")}
 	}
 	return h, nil
 }

@@ -35,7 +35,7 @@ type reader struct {
 	cells  []string
 	line   int
 	now    time.Time
-	faults []Fault
+	faults []RowError
 }
 
 func (r *reader) has(column string) bool {
@@ -52,7 +52,7 @@ func (r *reader) cell(column string) string {
 }
 
 func (r *reader) fault(column, want string, args ...any) {
-	r.faults = append(r.faults, Fault{Line: r.line, Column: column, Value: clip(r.cell(column)), Want: fmt.Sprintf(want, args...)})
+	r.faults = append(r.faults, RowError{Line: r.line, Column: column, Value: clip(r.cell(column)), Want: fmt.Sprintf(want, args...)})
 }
 
 func (r *reader) pixel() alerts.Pixel {

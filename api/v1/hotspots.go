@@ -127,7 +127,7 @@ func (a *API) createHotspots(c *gin.Context, s scope) error {
 	WriteJSON(c, http.StatusOK, HotspotReport{
 		DryRun: dry, Rows: rep.Rows, Again: rep.Again, Merged: rep.Merged, New: rep.New, Grown: rep.Grown, Known: rep.Known,
 		Masked: rep.Masked, Outside: rep.Outside, Bad: len(bad),
-		Errors: convert(bad[:min(len(bad), maxBadRows)], func(f firms.Fault) HotspotFault {
+		Errors: convert(bad[:min(len(bad), maxBadRows)], func(f firms.RowError) HotspotFault {
 			message := f.Want
 			if f.Value != "" {
 				message = fmt.Sprintf("%q: %s", f.Value, f.Want)
