@@ -238,12 +238,25 @@ func (r *ring) add(t, heard, span int64, v float32) {
 		r.late = track{}
 	}
 	if len(r.live.points) > 0 && t <= r.live.last()-span {
+		if r.live.has(t, v) { // of what live still keeps beyond its span
+			return
+		}
 		r.lateHeard = max(r.lateHeard, heard)
 		r.late.add(t, v)
 		return
 	}
 	r.live.add(t, v)
 	r.live.forget(span)
+}
+
+// has reports whether the value is there.
+func (tr *track) has(t int64, v float32) bool {
+	for _, p := range tr.between(t-1, t) {
+		if p.v == v {
+			return true
+		}
+	}
+	return false
 }
 
 // add puts a value in its place. The same value of the same moment is the same
@@ -302,11 +315,12 @@ func (tr *track) forget(span int64) {
 	tr.base += int64(by)
 }
 
-// thin keeps of each four points of the older half the lowest and the highest.
+// thin keeps of each four points of the older half the lowest and the highest,
+// and the first of all, which tells how far back the window is known.
 func (tr *track) thin() {
-	half := len(tr.points) / 2 &^ 3
-	kept := tr.points[:0]
-	for i := 0; i < half; i += 4 {
+	half := len(tr.points)/2&^3 + 1
+	kept := tr.points[:1]
+	for i := 1; i < half; i += 4 {
 		four := tr.points[i : i+4]
 		low, high := 0, 0
 		for j := range four {
