@@ -27,6 +27,10 @@ const (
 type Input struct {
 	Kind    InputKind
 	Reading *contract.Reading // with Judge and Observe
+	// Received is when a reading that was found in history was received. Its own
+	// time of receipt is then when it was found: that late it is judged. Zero: the
+	// reading came as it was received.
+	Received time.Time
 }
 
 // FindingKind says what came of a Step.
@@ -168,8 +172,14 @@ func (st *SubjectState) AddReason(now time.Time, alert, why string) *Alert {
 // other parts are not changed, so that the old value still stands if Step
 // should panic.
 func Step(now time.Time, rule *Rule, st SubjectState, in Input, ctx *Context) (SubjectState, []Finding) {
-	if in.Reading != nil && in.Reading.Received.After(st.Heard) {
-		st.Heard = in.Reading.Received
+	if in.Reading != nil {
+		heard := in.Reading.Received
+		if !in.Received.IsZero() {
+			heard = in.Received
+		}
+		if heard.After(st.Heard) {
+			st.Heard = heard
+		}
 	}
 	var found []Finding
 	switch rule.Type {
