@@ -1,6 +1,7 @@
 package alerts
 
 import (
+	"slices"
 	"time"
 
 	contract "firewatch/firmware-contracts"
@@ -84,12 +85,7 @@ func (r *Rule) ByArea() bool { return r.Condition != nil && r.Condition.ByArea }
 
 // Areas reports whether the rule judges townships.
 func (c *ConditionRule) Areas() bool {
-	for _, on := range c.On {
-		if on == OnArea {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(c.On, OnArea)
 }
 
 // has reports whether the reading has a field that the condition needs.
@@ -97,12 +93,7 @@ func (c *ConditionRule) has(r *contract.Reading) bool {
 	if c.needs == 0 {
 		return true
 	}
-	for _, f := range c.Needs {
-		if r.Values.Has(f) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(c.Needs, r.Values.Has)
 }
 
 // AreaSubject is the subject of a township's state under a condition.

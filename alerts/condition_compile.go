@@ -284,7 +284,7 @@ func (a *arguments) number(low, high float64) float64 {
 	case *ast.FloatNode:
 		x = sign * v.Value
 	}
-	if !(x >= low && x <= high) { //nolint:staticcheck // NaN is none
+	if !(x >= low && x <= high) { // NaN is none
 		a.c.fail(n, "want a number from %g to %g", low, high)
 	}
 	return x

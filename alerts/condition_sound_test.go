@@ -45,8 +45,8 @@ func TestExpressionsMeanWhatExprSays(t *testing.T) {
 			t.Skip("too long")
 		}
 		around := Surroundings{
-			Danger: DangerLevel(rapid.IntRange(1, 5).Draw(t, "danger")), DryDays: rapid.IntRange(0, 9).Draw(t, "dry"), //nolint:gosec // small
-			Warning: Severity(rapid.IntRange(0, 4).Draw(t, "warning")), DangerHeld: rapid.Bool().Draw(t, "held"), //nolint:gosec // small
+			Danger: DangerLevel(rapid.IntRange(1, 5).Draw(t, "danger")), DryDays: rapid.IntRange(0, 9).Draw(t, "dry"),
+			Warning: Severity(rapid.IntRange(0, 4).Draw(t, "warning")), DangerHeld: rapid.Bool().Draw(t, "held"),
 			Season: rapid.SampledFrom([]SeasonKind{"", Prevention, HighDanger, Closure}).Draw(t, "season"),
 		}
 		c := compiler{looks: map[contract.Field]time.Duration{}}

@@ -56,17 +56,17 @@ func tellRule(t *testing.T, text string, kind contract.Kind) *story {
 }
 
 // add puts the reading into the series first, as the engine does.
-func (s *story) cond(class contract.Class, received, measured time.Duration, v values) []alerts.Finding {
+func (s *story) cond(class contract.Class, received, measured time.Duration, v values) {
 	s.t.Helper()
 	s.at(received)
 	r := s.reading(class, measured, v)
 	s.ctx.Series.Add(&r)
-	return s.step(alerts.Input{Kind: alerts.Judge, Reading: &r})
+	s.step(alerts.Input{Kind: alerts.Judge, Reading: &r})
 }
 
-func (s *story) measures(m int, v values) []alerts.Finding {
+func (s *story) measures(m int, v values) {
 	s.t.Helper()
-	return s.cond(contract.Environment, time.Duration(m)*time.Minute, time.Duration(m)*time.Minute, v)
+	s.cond(contract.Environment, time.Duration(m)*time.Minute, time.Duration(m)*time.Minute, v)
 }
 
 func TestConditionFiresAfterForAndKOfNAndClearsWithHysteresis(t *testing.T) {
@@ -234,7 +234,7 @@ func TestUnknownIsNoEvidenceUnlessTheRuleFailsOpen(t *testing.T) {
 }
 
 func TestConditionOfACalibratingOrBlindSensorIsHeldAndTold(t *testing.T) {
-	s := tellRule(t, strings.Replace(coRise, "{where}", "{where}", 1), contract.Sensor)
+	s := tellRule(t, coRise, contract.Sensor)
 	s.ctx.Device.Model = "bme"
 	s.cond(contract.Status, 0, 0, values{contract.Calibrating: 1})
 	for m, v := range []float64{1, 30, 32, 34} {

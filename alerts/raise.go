@@ -1,6 +1,9 @@
 package alerts
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // severity is the base raised by season, danger, special day and warning, and
 // the steps by which it rose.
@@ -54,7 +57,7 @@ func (a *Alert) holdBack(h HeldBack) {
 			return
 		}
 	}
-	a.Explain.Held = append(a.Explain.Held[:len(a.Explain.Held):len(a.Explain.Held)], h)
+	a.Explain.Held = append(slices.Clip(a.Explain.Held), h)
 }
 
 // scale is the factor on the thresholds: the lowest of those that apply.

@@ -151,11 +151,11 @@ func (b *ByContext[T]) season(k SeasonKind) T {
 }
 
 func (b *ByContext[T]) danger(l DangerLevel) T {
-	switch l {
-	case 4:
-		return b.Danger4
-	case 5:
+	if l >= 5 {
 		return b.Danger5
+	}
+	if l == 4 {
+		return b.Danger4
 	}
 	return 0
 }

@@ -40,7 +40,7 @@ func (a *API) showRules(c *gin.Context, _ scope) error {
 func toRule(r alerts.Rule) Rule {
 	out := Rule{
 		Name: r.Name, Type: string(r.Type), Family: string(r.Family), Severity: r.Severity.String(), RaiseMax: r.RaiseMax.String(),
-		ForSeconds: r.For.Seconds(), ClearAfterSeconds: r.ClearAfter.Seconds(), Order: string(r.Order.Mode),
+		ForSeconds: r.For.Seconds(), ClearAfterSeconds: r.ClearAfter.Seconds(), Order: r.Order.Mode,
 	}
 	if c := r.Condition; c != nil {
 		out.When = &c.When
