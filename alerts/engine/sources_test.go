@@ -3,6 +3,7 @@ package engine_test
 import (
 	"context"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -13,10 +14,19 @@ import (
 // documents is a store of one document.
 type documents struct {
 	alerts.DocumentStore
-	d alerts.Document
+	mu sync.Mutex
+	d  alerts.Document
+}
+
+func (s *documents) rule(version, body string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.d = alerts.Document{Version: version, Body: []byte(body)}
 }
 
 func (s *documents) Document(_ context.Context, kind alerts.DocumentKind, _ time.Time) (alerts.Document, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if kind != alerts.DocumentSources || s.d.Version == "" {
 		return alerts.Document{}, alerts.ErrNotFound
 	}
@@ -33,9 +43,9 @@ func TestAFireBesideAKilnSaysSoAndIsFoughtAllTheSame(t *testing.T) {
 		docs := &documents{}
 		w.tune = func(o *engine.Options) { o.Documents = docs }
 		w.run()
-		docs.d = alerts.Document{Version: "v1", Body: []byte(kiln)}
+		docs.rule("v1", kiln)
 		w.pass(time.Minute)
-		docs.d = alerts.Document{Version: "v2", Body: []byte("version: v2\nsources: 3\n")}
+		docs.rule("v2", "version: v2\nsources: 3\n")
 		w.pass(time.Minute)
 		w.sees("S1", values{smoke: 20})
 		w.pass(time.Minute)
