@@ -64,6 +64,9 @@ type Readiness struct {
 	Inputs  Surroundings
 	Version string // of the table
 	Open    bool   // the proposal waits for a person
+	// Order is the order that goes with the posture: there is one by this key, or
+	// it is owed and must be given. Zero: none goes with it.
+	Order OrderKey
 
 	// Since EasingSince the table gives less than is proposed, at most Easing;
 	// it is proposed when that has lasted for the table's hold. Zero: it does not.
@@ -99,14 +102,15 @@ func (r *Readiness) Same(o *Readiness) bool {
 		*t.b = *t.a
 	}
 	return slices.Equal(r.Reasons, o.Reasons) && a.Area == b.Area && a.Posture == b.Posture && a.By == b.By && a.Word == b.Word &&
-		a.Proposed == b.Proposed && a.Inputs == b.Inputs && a.Version == b.Version && a.Open == b.Open && a.Easing == b.Easing
+		a.Proposed == b.Proposed && a.Inputs == b.Inputs && a.Version == b.Version && a.Open == b.Open && a.Easing == b.Easing &&
+		a.Order == b.Order
 }
 
 // Confirm is the readiness after a person has set the posture; word says why
 // when it is not the proposed one.
 func (r Readiness) Confirm(p Posture, by, word string, now time.Time) Readiness {
 	if p != r.Posture || r.Since.IsZero() {
-		r.Posture, r.Since = p, now
+		r.Posture, r.Since, r.Order = p, now, OrderKey{}
 	}
 	r.By, r.Word, r.Open = by, word, false
 	return r

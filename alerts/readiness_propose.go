@@ -20,7 +20,8 @@ import (
 // table's hold, and taken by a person, or by the rule that the table has for the
 // posture held. What is unknown stands as it was last known and lowers nothing.
 // What a person decided stands until the proposal changes. The same again at the
-// same time changes nothing.
+// same time changes nothing. What is raised at once to one posture by rows that
+// give their orders by themselves has one order, which is owed from then on.
 func ProposeReadiness(t *ReadinessTable, areas Areas, around map[string]Surroundings, current []Readiness, now time.Time) []Readiness {
 	now = now.UTC().Truncate(time.Millisecond)
 	was := make(map[string]*Readiness, len(current))
@@ -39,7 +40,21 @@ func ProposeReadiness(t *ReadinessTable, areas Areas, around map[string]Surround
 		out = append(out, t.advance(code, was[code], wishes[code], now))
 	}
 	if len(codes) > 0 {
+		wishes[ProfessionalArea] = all
 		out = append(out, t.advance(ProfessionalArea, was[ProfessionalArea], all, now))
+	}
+	raised := map[Posture][]*Readiness{}
+	for i := range out {
+		old, is := was[out[i].Area], &out[i]
+		if w := wishes[is.Area]; w.automatic && w.ordered && (old == nil || is.Posture > old.Posture) && is.Posture > PostureNormal {
+			raised[is.Posture] = append(raised[is.Posture], is)
+		}
+	}
+	for p, rows := range raised {
+		key := raiseOrder(t.Version, p, rows)
+		for _, r := range rows {
+			r.Order = key
+		}
 	}
 	return out
 }
@@ -48,6 +63,7 @@ func ProposeReadiness(t *ReadinessTable, areas Areas, around map[string]Surround
 type wish struct {
 	posture   Posture
 	automatic bool
+	ordered   bool // and the order with it
 	row       *ReadinessRow
 	inputs    Surroundings
 	reasons   []string
@@ -70,7 +86,8 @@ func (t *ReadinessTable) wish(s Surroundings, was *Readiness) wish {
 		}
 	}
 	w.row = t.Row(s)
-	w.posture, w.automatic, w.inputs, w.reasons = w.row.Township, w.row.Automatic, s, readinessReasons(s)
+	w.posture, w.inputs, w.reasons = w.row.Township, s, readinessReasons(s)
+	w.automatic, w.ordered = w.row.Automatic, w.row.Order == ModeAutomatic
 	return w
 }
 
@@ -159,7 +176,7 @@ func (t *ReadinessTable) neighbours(areas Areas, codes []string, wishes map[stri
 	}
 	for to, n := range raised {
 		w, from := wishes[to], wishes[n.from]
-		w.posture, w.automatic = n.posture, from.automatic
+		w.posture, w.automatic, w.ordered = n.posture, from.row.Automatic, from.row.Order == ModeAutomatic
 		w.reasons = append(slices.Clone(w.reasons), fmt.Sprintf("邻近的%s：%s", areaName(areas[n.from]), from.row.Name))
 		wishes[to] = w
 	}
@@ -174,7 +191,7 @@ func within(a, b Area, km float64) bool {
 
 // advance brings one row up to date.
 func (t *ReadinessTable) advance(area string, was *Readiness, w wish, now time.Time) Readiness {
-	by := "table:" + t.Version
+	by := tableIssuer + t.Version
 	next := Readiness{Area: area, Since: now, By: by, ProposedAt: now}
 	if was != nil {
 		next = *was
@@ -188,15 +205,18 @@ func (t *ReadinessTable) advance(area string, was *Readiness, w wish, now time.T
 		next.Reasons = append(slices.Clone(next.Reasons), fmt.Sprintf("%s起条件减轻（%s），满 %s后建议降低",
 			next.EasingSince.In(Zone).Format("15:04"), next.Easing.Chinese(), spanWords(t.Hold)))
 	}
+	take := func() {
+		next.Posture, next.Since, next.By, next.Word, next.Open, next.Order = next.Proposed, now, by, "", false, OrderKey{}
+	}
 	switch {
 	case next.Proposed == next.Posture:
 		next.Open = false
 	case !next.Open: // a person has decided
 	case next.Proposed > next.Posture && w.automatic && w.posture == next.Proposed:
-		next.Posture, next.Since, next.By, next.Word, next.Open = next.Proposed, now, by, "", false
+		take()
 	case next.Proposed < next.Posture && !w.lost:
 		if after := t.Rule(next.Posture).LowerAfter; after > 0 && now.Sub(next.ProposedAt) >= after {
-			next.Posture, next.Since, next.By, next.Word, next.Open = next.Proposed, now, by, "", false
+			take()
 		}
 	}
 	return next

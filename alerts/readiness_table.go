@@ -45,6 +45,7 @@ type ReadinessRow struct {
 	Professional Posture // of the professional teams
 	Neighbours   Posture // of the township teams around
 	Automatic    bool    // a raise by this row needs nobody's word
+	Order        string  // ModeAutomatic: such a raise gives the order of its posture too; else a person does
 	Patrols      int     // tracked patrols a day of each warden, at least
 	Wardens      string  // what wardens are asked for, 中文
 	Entrances    string  // how entrances are manned, 中文

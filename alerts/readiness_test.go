@@ -280,6 +280,80 @@ func TestRulesOfTheTableActByThemselves(t *testing.T) {
 	}
 }
 
+func TestOneOrderGoesWithWhatIsRaisedAtOnce(t *testing.T) {
+	table := shippedReadiness(t)
+	for i := range 2 { // red, orange
+		table.Rows[i].Automatic, table.Rows[i].Order = true, ModeAutomatic
+	}
+	table.Postures[PostureCombatReady].LowerAfter = time.Hour
+	areas := readinessAreas()
+	around := map[string]Surroundings{"130633100": {Warning: Orange, Danger: 1}, "130633101": {Warning: Orange, Danger: 1}, "130633102": {Warning: Blue, Danger: 1}}
+	var rs []Readiness
+	step := func(d time.Duration) map[string]OrderKey {
+		rs = ProposeReadiness(table, areas, around, rs, readinessT0.Add(d))
+		out := map[string]OrderKey{}
+		for _, r := range rs {
+			out[r.Area] = r.Order
+		}
+		return out
+	}
+	first := step(0)
+	k := first["130633100"]
+	if !k.ByTable() || k.Key == "" || first["130633101"] != k || first[ProfessionalArea] != k || first["130633102"] != (OrderKey{}) {
+		t.Fatalf("%+v", first)
+	}
+	if again := step(time.Minute); again["130633100"] != k {
+		t.Errorf("the same again: %+v", again)
+	}
+	around["130633101"] = Surroundings{Warning: Red, Danger: 1}
+	graver := step(time.Hour)
+	if g := graver["130633101"]; g == k || g == (OrderKey{}) || graver["130633100"] != k {
+		t.Errorf("another posture: %+v", graver)
+	}
+	// A person who agrees leaves the order as it is, one who does not ends it.
+	r := byArea(t, rs, "130633100")
+	if c := r.Confirm(PostureCombatReady, "zhang", "", readinessT0); c.Order != k {
+		t.Errorf("agreed: %+v", c)
+	}
+	if c := r.Confirm(PostureStandby, "zhang", "有雨", readinessT0); c.Order != (OrderKey{}) {
+		t.Errorf("lowered: %+v", c)
+	}
+	around["130633100"] = Surroundings{Danger: 1}
+	step(2 * time.Hour)
+	step(3 * time.Hour)
+	if lower := step(4 * time.Hour); byArea(t, rs, "130633100").Posture != PostureStandby || lower["130633100"] != (OrderKey{}) {
+		t.Errorf("lowered by a rule: %+v", byArea(t, rs, "130633100"))
+	}
+	around["130633100"] = Surroundings{Warning: Orange, Danger: 1}
+	if second := step(5 * time.Hour); second["130633100"] == k || !second["130633100"].ByTable() {
+		t.Errorf("raised again: %+v", second)
+	}
+}
+
+func TestAutomaticOrdersOfATableAreChecked(t *testing.T) {
+	const orange = "    warning: [orange]\n"
+	for _, c := range []struct{ name, from, to, want string }{
+		{"all is there", orange, orange + "    automatic: true\n    order: automatic\n", ""},
+		{"said to be proposed", orange, orange + "    order: propose\n", ""},
+		{"an unknown word", orange, orange + "    order: always\n", `order "always": want propose or automatic`},
+		{"without the posture", orange, orange + "    order: automatic\n", "order: automatic goes with automatic: true"},
+		{
+			"a posture without an order", "    warning: [blue]\n    township: standby\n",
+			"    warning: [blue]\n    township: standby\n    automatic: true\n    order: automatic\n", "the posture standby has no order",
+		},
+	} {
+		text := strings.Replace(string(DefaultReadiness()), c.from, c.to, 1)
+		if strings.Contains(c.want, "standby has no order") {
+			i, j := strings.Index(text, "    order: {kind: standby, level: blue"), strings.Index(text, "  defence:\n")
+			text = text[:i] + text[j:]
+		}
+		_, err := ParseReadinessTable([]byte(text))
+		if (err == nil) != (c.want == "") || err != nil && (!strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), "line ")) {
+			t.Errorf("%s: %v, want %q", c.name, err, c.want)
+		}
+	}
+}
+
 func drawSurroundings(t *rapid.T) Surroundings {
 	return Surroundings{
 		Warning:       rapid.SampledFrom(readinessWarnings).Draw(t, "warning"),

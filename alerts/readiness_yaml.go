@@ -1,6 +1,7 @@
 package alerts
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -43,6 +44,7 @@ type readinessLine struct {
 	Professional string   `yaml:"professional"`
 	Neighbours   string   `yaml:"neighbours"`
 	Automatic    bool     `yaml:"automatic"`
+	Order        string   `yaml:"order"`
 	Patrols      int      `yaml:"patrols"`
 	Wardens      string   `yaml:"wardens"`
 	Entrances    string   `yaml:"entrances"`
@@ -109,7 +111,9 @@ func (c *readinessCheck) table(f *readinessFile) ReadinessTable {
 		return t
 	}
 	for i := range f.Rows {
-		t.Rows = append(t.Rows, c.row(fmt.Sprintf("$.rows[%d]", i), &f.Rows[i]))
+		at := fmt.Sprintf("$.rows[%d]", i)
+		t.Rows = append(t.Rows, c.row(at, &f.Rows[i]))
+		c.rowOrder(at, &f.Rows[i], &t.Rows[i], &t)
 	}
 	return t
 }
@@ -198,6 +202,25 @@ func (c *readinessCheck) row(at string, l *readinessLine) ReadinessRow {
 		}
 	}
 	return r
+}
+
+// rowOrder checks who gives the orders of a row.
+func (c *readinessCheck) rowOrder(at string, l *readinessLine, r *ReadinessRow, t *ReadinessTable) {
+	at += ".order"
+	switch r.Order = cmp.Or(l.Order, ModePropose); {
+	case r.Order == ModePropose:
+		return
+	case r.Order != ModeAutomatic:
+		c.fault(at, "order %q: want %s or %s", l.Order, ModePropose, ModeAutomatic)
+		return
+	case !r.Automatic:
+		c.fault(at, "order: automatic goes with automatic: true, for it follows the posture")
+	}
+	for _, p := range []Posture{r.Township, r.Professional, r.Neighbours} {
+		if p != PostureNormal && t.Rule(p).Order == "" {
+			c.fault(at, "order: automatic: the posture %s has no order", p)
+		}
+	}
 }
 
 func conditions[T comparable](c *readinessCheck, at string, in []string, read func(string) (T, bool), want string) []T {

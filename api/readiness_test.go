@@ -286,3 +286,61 @@ func TestRunnerThatSavesMeanwhileCostsNoConfirmation(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 }
+
+// away is a store of orders that fails for a while.
+type away struct {
+	alerts.OrderStore
+	down bool
+}
+
+func (a *away) CreateOrder(ctx context.Context, o alerts.Order, ds []alerts.Delivery, evs []alerts.Event) (alerts.Order, bool, error) {
+	if a.down {
+		return alerts.Order{}, false, alerts.ErrUnavailable
+	}
+	return a.OrderStore.CreateOrder(ctx, o, ds, evs)
+}
+
+func TestOrderThatFailsAfterThePostureIsSetIsOwed(t *testing.T) {
+	var store *away
+	e := newEnv(t, func(o *Options) {
+		store = &away{OrderStore: o.Orders, down: true}
+		o.Orders = store
+	})
+	e.propose(orangeInYixian)
+	row := func(area string) v1.AreaReadiness {
+		for _, r := range into[v1.List[v1.AreaReadiness]](e.get("city", "/readiness?area="+area).want(200)).Items {
+			return r
+		}
+		t.Fatalf("no readiness of %s", area)
+		return v1.AreaReadiness{}
+	}
+	body := confirmation("combat_ready", "130633100", "130633101")
+	body["order"] = true
+	e.post("yixian", "/readiness/confirmations", body, "Idempotency-Key", "k1").problem(http.StatusServiceUnavailable, "unavailable")
+	if r := row("130633100"); r.Posture != "combat_ready" || !r.OrderOwed || r.Order != "" {
+		t.Errorf("%+v", r)
+	}
+	store.down = false
+	e.advance(time.Second)
+	got := into[v1.Confirmation](e.post("yixian", "/readiness/confirmations", body, "Idempotency-Key", "k1").want(200))
+	if len(got.Orders) != 1 || got.Items[0].Order != got.Orders[0].ID || got.Items[0].OrderOwed {
+		t.Fatalf("%+v", got)
+	}
+	if r := row("130633101"); r.Order != got.Orders[0].ID || r.OrderOwed {
+		t.Errorf("%+v", r)
+	}
+	// A drill, and an order that nobody would get, are owed to nobody.
+	store.down = true
+	body["drill"] = true
+	e.post("yixian", "/readiness/confirmations", body, "Idempotency-Key", "k2").problem(http.StatusServiceUnavailable, "unavailable")
+	if r := row("130633100"); r.OrderOwed {
+		t.Errorf("a drill is owed: %+v", r)
+	}
+	store.down = false
+	nobody := confirmation("combat_ready", "130633101")
+	nobody["posture"], nobody["word"], nobody["order"] = "defence", "昨夜有雨", true
+	got = into[v1.Confirmation](e.post("yixian", "/readiness/confirmations", nobody, "Idempotency-Key", "k3").want(200))
+	if len(got.Orders) != 0 || !slices.Contains(got.Shortfalls, alerts.NobodyNotified) || got.Items[0].OrderOwed {
+		t.Errorf("%+v", got)
+	}
+}

@@ -19,6 +19,7 @@ func newReadiness(area string) alerts.Readiness {
 			Danger: 4, DangerHeld: true, DryDays: -1, Special: "清明",
 		},
 		Version: "shipped-1", Open: true, Easing: alerts.PostureDefence, EasingSince: at(5),
+		Order: alerts.OrderKey{Issuer: "zhang", Key: "k1:standby"},
 	}
 }
 

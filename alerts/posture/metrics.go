@@ -10,6 +10,8 @@ type metrics struct {
 	open     prometheus.Gauge
 	degraded prometheus.Gauge
 	leader   prometheus.Gauge
+	orders   *prometheus.CounterVec
+	owed     prometheus.Gauge
 }
 
 func newMetrics(reg prometheus.Registerer) metrics {
@@ -26,6 +28,14 @@ func newMetrics(reg prometheus.Registerer) metrics {
 		degraded: f.NewGauge(prometheus.GaugeOpts{
 			Name: "firewatch_readiness_degraded",
 			Help: "Areas of which an input is unknown or held from earlier.",
+		}),
+		orders: f.NewCounterVec(prometheus.CounterOpts{
+			Name: "firewatch_readiness_orders_total",
+			Help: "Orders of postures, by result: given or failed.",
+		}, []string{"result"}),
+		owed: f.NewGauge(prometheus.GaugeOpts{
+			Name: "firewatch_readiness_orders_owed",
+			Help: "Orders of postures that are not given yet.",
 		}),
 		leader: f.NewGauge(prometheus.GaugeOpts{
 			Name: "firewatch_readiness_leader",

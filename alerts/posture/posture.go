@@ -17,13 +17,16 @@ import (
 // LeaseName is the lease that the working runner holds.
 const LeaseName = "posture"
 
-// Options configures a Runner. Roster, Warnings, Readiness, Documents, Lease,
-// Holder and Log are required.
+// Options configures a Runner. Roster, Warnings, Readiness, Documents, Orders,
+// Lease, Holder and Log are required.
 type Options struct {
 	Roster    alerts.RosterStore
 	Warnings  alerts.WarningStore
 	Readiness alerts.ReadinessStore
 	Documents alerts.DocumentStore
+	Orders    alerts.OrderStore
+	Policy    alerts.Policy      // zero: alerts.DefaultPolicy
+	Audit     alerts.AuditStore  // record of orders given; nil: only the log
 	Danger    alerts.DangerStore // nil: fire danger is not known
 	// DangerMethod is the rating that counts.
 	DangerMethod string
@@ -37,6 +40,7 @@ type Options struct {
 	LeaseTTL time.Duration // after which another may take over; default 15 s, at least 1 s
 	Timeout  time.Duration // of one round; default 10 s
 	Nudge    func()        // called after something was saved; may be nil
+	Ordered  func()        // called after an order was given; may be nil
 
 	Now        func() time.Time // default time.Now
 	Log        *zap.Logger
@@ -55,6 +59,9 @@ type Runner struct {
 	areas    alerts.Areas // nil: not read yet
 	table    *alerts.ReadinessTable
 	document alerts.Document // that table was read from
+	teams    []alerts.Team
+	demo     bool
+	given    map[alerts.OrderKey]bool // known to be among the orders
 }
 
 // New checks the options.
@@ -67,6 +74,7 @@ func New(o Options) (*Runner, error) {
 		{"Warnings", o.Warnings == nil},
 		{"Readiness", o.Readiness == nil},
 		{"Documents", o.Documents == nil},
+		{"Orders", o.Orders == nil},
 		{"Lease", o.Lease == nil},
 		{"Holder", o.Holder == ""},
 		{"DangerMethod", o.Danger != nil && o.DangerMethod == ""},
@@ -97,6 +105,13 @@ func New(o Options) (*Runner, error) {
 	}
 	if o.Nudge == nil {
 		o.Nudge = func() {}
+	}
+	if o.Ordered == nil {
+		o.Ordered = func() {}
+	}
+	o.Policy = o.Policy.OrDefault()
+	if err := o.Policy.Validate(); err != nil {
+		return nil, fmt.Errorf("posture: Policy: %w", err)
 	}
 	if o.WarningsUnknown == nil {
 		o.WarningsUnknown = func(time.Time) string { return "" }
@@ -166,7 +181,7 @@ func (r *Runner) turn(ctx context.Context) error {
 	}
 	result, err := r.round(ctx, now)
 	r.metrics.rounds.WithLabelValues(result).Inc()
-	return err
+	return errors.Join(err, r.giveOrders(ctx, now))
 }
 
 // round works out what has changed and saves it.
@@ -264,7 +279,7 @@ const maxWarnings = 500
 
 // around is the surroundings of each township.
 func (r *Runner) around(ctx context.Context, now time.Time) (map[string]alerts.Surroundings, error) {
-	version, _, err := r.o.Roster.RosterVersion(ctx)
+	version, demo, err := r.o.Roster.RosterVersion(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("reading the roster's version: %w", err)
 	}
@@ -273,7 +288,11 @@ func (r *Runner) around(ctx context.Context, now time.Time) (map[string]alerts.S
 		if err != nil {
 			return nil, fmt.Errorf("reading areas: %w", err)
 		}
-		r.areas, r.rosterAt = alerts.IndexAreas(list), version
+		teams, err := r.o.Roster.Teams(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("reading teams: %w", err)
+		}
+		r.areas, r.teams, r.demo, r.rosterAt = alerts.IndexAreas(list), teams, demo, version
 	}
 	warnings, err := r.o.Warnings.Warnings(ctx, now, maxWarnings)
 	if err != nil {

@@ -47,7 +47,7 @@ func (b *bench) must(err error) {
 
 func (b *bench) options(holder string) posture.Options {
 	return posture.Options{
-		Roster: b.store, Warnings: b.store, Readiness: b.store, Documents: b.store, Danger: b.store, DangerMethod: "htz",
+		Roster: b.store, Warnings: b.store, Readiness: b.store, Documents: b.store, Orders: b.store, Danger: b.store, DangerMethod: "htz",
 		Lease: b.store, Holder: holder, Log: zap.NewNop(), Registerer: prometheus.NewRegistry(),
 	}
 }
@@ -72,7 +72,12 @@ func (b *bench) run(o posture.Options) (*posture.Runner, func()) {
 // warn puts a warning over 易县 in force for so long.
 func (b *bench) warn(level alerts.Severity, lasts time.Duration) {
 	b.Helper()
-	now, id := time.Now(), "w1"
+	b.warnAgain("w1", level, lasts)
+}
+
+func (b *bench) warnAgain(id string, level alerts.Severity, lasts time.Duration) {
+	b.Helper()
+	now := time.Now()
 	_, _, err := b.store.SaveWarning(b.Context(), alerts.Warning{
 		ID: id, Identifier: id, Sender: "weather", Sent: now, Status: "Actual", MsgType: "Alert", Event: "森林火险", EventCode: "11B25",
 		Blocks: []alerts.WarningBlock{{Area: "130633", Level: level, From: now, To: now.Add(lasts)}}, Raw: []byte(id),
@@ -286,6 +291,8 @@ func TestOptionsNameTheField(t *testing.T) {
 		"Roster":       func(o *posture.Options) { o.Roster = nil },
 		"Readiness":    func(o *posture.Options) { o.Readiness = nil },
 		"Documents":    func(o *posture.Options) { o.Documents = nil },
+		"Orders":       func(o *posture.Options) { o.Orders = nil },
+		"Policy":       func(o *posture.Options) { o.Policy.Claim = time.Second },
 		"Holder":       func(o *posture.Options) { o.Holder = "" },
 		"DangerMethod": func(o *posture.Options) { o.DangerMethod = "" },
 		"LeaseTTL":     func(o *posture.Options) { o.LeaseTTL = time.Millisecond },

@@ -23,13 +23,13 @@ type surroundingsDoc struct {
 	Special       string             `json:"special,omitempty"`
 }
 
-const readinessCols = "area, revision, updated_ms, posture, since_ms, set_by, word, proposed, proposed_ms, reasons, inputs, table_version, open, easing, easing_ms"
+const readinessCols = "area, revision, updated_ms, posture, since_ms, set_by, word, proposed, proposed_ms, reasons, inputs, table_version, open, easing, easing_ms, order_issuer, order_key"
 
 func scanReadiness(r row) (out alerts.Readiness, err error) {
 	var in surroundingsDoc
 	err = r.Scan(&out.Area, &out.Revision, scanTime{&out.Updated}, &out.Posture, scanTime{&out.Since}, &out.By, &out.Word,
 		&out.Proposed, scanTime{&out.ProposedAt}, scanJSON{&out.Reasons}, scanJSON{&in}, &out.Version, &out.Open,
-		&out.Easing, scanTime{&out.EasingSince})
+		&out.Easing, scanTime{&out.EasingSince}, &out.Order.Issuer, &out.Order.Key)
 	out.Inputs = alerts.Surroundings(in)
 	return out, err
 }
@@ -63,7 +63,7 @@ func (s *Store) SaveReadiness(ctx context.Context, rs []alerts.Readiness, at tim
 		}
 		rows[i] = []any{
 			r.Area, r.Revision + 1, at, r.Posture, r.Since, r.By, r.Word, r.Proposed, r.ProposedAt, reasons, string(inputs),
-			r.Version, r.Open, r.Easing, r.EasingSince,
+			r.Version, r.Open, r.Easing, r.EasingSince, r.Order.Issuer, r.Order.Key,
 		}
 	}
 	return doing("saving readiness", s.write(ctx, func(c conn) error {
@@ -92,7 +92,7 @@ func (s *Store) SaveReadiness(ctx context.Context, rs []alerts.Readiness, at tim
 revision = excluded.revision, updated_ms = excluded.updated_ms, posture = excluded.posture, since_ms = excluded.since_ms,
 set_by = excluded.set_by, word = excluded.word, proposed = excluded.proposed, proposed_ms = excluded.proposed_ms,
 reasons = excluded.reasons, inputs = excluded.inputs, table_version = excluded.table_version, open = excluded.open,
-easing = excluded.easing, easing_ms = excluded.easing_ms`, rows); err != nil {
+easing = excluded.easing, easing_ms = excluded.easing_ms, order_issuer = excluded.order_issuer, order_key = excluded.order_key`, rows); err != nil {
 			return err
 		}
 		return appendEvents(ctx, c, evs)

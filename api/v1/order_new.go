@@ -17,8 +17,7 @@ import (
 	contract "firewatch/firmware-contracts"
 )
 
-// drillMark stands before the text of every drill.
-const drillMark = "【演练】"
+const drillMark = alerts.DrillMark
 
 // maxTargets bounds each list of targets.
 const maxTargets = 1000
@@ -78,11 +77,7 @@ func (a *API) createOrder(c *gin.Context, s scope) error {
 	o.Shortfalls = shortfalls
 	o.Area = alerts.CommonArea(s.roster.areas, "", picks)
 	ds := alerts.NewDeliveries(o, picks, now)
-	evs := []alerts.Event{idEvent(alerts.EventOrder, o.ID, o.Area, now)}
-	for i := range ds {
-		evs = append(evs, alerts.DeliveryEvent(&ds[i], o, s.roster.team[ds[i].Team].Area, now, ""))
-	}
-	saved, created, err := a.Orders.CreateOrder(ctx, o, ds, evs)
+	saved, created, err := a.Orders.CreateOrder(ctx, o, ds, alerts.OrderEvents(&o, ds, picks, now))
 	if errors.Is(err, alerts.ErrConflict) {
 		return errKeyTaken(err)
 	} else if err != nil {

@@ -14,7 +14,6 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"firewatch/alerts"
-	contract "firewatch/firmware-contracts"
 )
 
 // maxWord bounds a word why, in bytes.
@@ -105,10 +104,11 @@ func (a *API) listReadiness(c *gin.Context, s scope) error {
 		return !there || !s.area(r.Area) || open && !r.Open || area != "" && !s.roster.areas.Within(r.Area, area)
 	})
 	p := page(all, func(r alerts.Readiness) string { return r.Area }, after, limit)
-	named := a.names.get(ctx)
-	WriteJSON(c, http.StatusOK, List[AreaReadiness]{
-		Items: convert(p.Items, func(r alerts.Readiness) AreaReadiness { return toReadiness(s, named, &t, r) }), Next: p.Next,
-	})
+	items, err := a.showReadiness(ctx, s, &t, p.Items)
+	if err != nil {
+		return err
+	}
+	WriteJSON(c, http.StatusOK, List[AreaReadiness]{Items: items, Next: p.Next})
 	return nil
 }
 
@@ -131,10 +131,11 @@ func (a *API) showReadinessHistory(c *gin.Context, s scope) error {
 	if err != nil {
 		return err
 	}
-	named := a.names.get(ctx)
-	WriteJSON(c, http.StatusOK, List[AreaReadiness]{
-		Items: convert(rows, func(r alerts.Readiness) AreaReadiness { return toReadiness(s, named, &t, r) }),
-	})
+	items, err := a.showReadiness(ctx, s, &t, rows)
+	if err != nil {
+		return err
+	}
+	WriteJSON(c, http.StatusOK, List[AreaReadiness]{Items: items})
 	return nil
 }
 
@@ -159,9 +160,13 @@ func (a *API) confirmReadiness(c *gin.Context, s scope) error {
 		return err
 	}
 	ctx := c.Request.Context()
+	t, _, err := a.readinessTable(ctx)
+	if err != nil {
+		return err
+	}
 	var rows []alerts.Readiness
 	for try := 1; ; try++ {
-		rows, err = a.confirm(ctx, s, req, seen, to)
+		rows, err = a.confirm(ctx, s, &t, key, req, seen, to)
 		if err == nil || !errors.Is(err, alerts.ErrConflict) || try == confirmTries {
 			break
 		}
@@ -169,19 +174,14 @@ func (a *API) confirmReadiness(c *gin.Context, s scope) error {
 	if err != nil {
 		return err
 	}
-	t, _, err := a.readinessTable(ctx)
-	if err != nil {
-		return err
-	}
-	named := a.names.get(ctx)
-	out := Confirmation{
-		Items:  convert(rows, func(r alerts.Readiness) AreaReadiness { return toReadiness(s, named, &t, r) }),
-		Orders: []Order{}, Shortfalls: []string{},
-	}
+	out := Confirmation{Orders: []Order{}, Shortfalls: []string{}}
 	if req.Order {
 		if err := a.orderPostures(ctx, s, key, req.Drill, &t, rows, &out); err != nil {
 			return err
 		}
+	}
+	if out.Items, err = a.showReadiness(ctx, s, &t, rows); err != nil {
+		return err
 	}
 	WriteJSON(c, http.StatusOK, out)
 	return nil
@@ -241,7 +241,8 @@ func checkConfirmation(s scope, req *ConfirmationRequest) (seen map[string]alert
 
 // confirm saves the postures in one step: all of them or none.
 func (a *API) confirm(
-	ctx context.Context, s scope, req ConfirmationRequest, seen map[string]alerts.Posture, to *alerts.Posture,
+	ctx context.Context, s scope, t *alerts.ReadinessTable, key string, req ConfirmationRequest,
+	seen map[string]alerts.Posture, to *alerts.Posture,
 ) ([]alerts.Readiness, error) {
 	all, err := a.Readiness.Readiness(ctx)
 	if err != nil {
@@ -252,7 +253,7 @@ func (a *API) confirm(
 		have[r.Area] = r
 	}
 	var out, changed []alerts.Readiness
-	var codes []string
+	var codes []string // of the changed
 	now := at(a.Now())
 	moved := &Error{Code: CodeConflict, Detail: "建议已有变化，请重新查看后再确认"}
 	for i, x := range req.Areas {
@@ -268,15 +269,16 @@ func (a *API) confirm(
 		if to != nil {
 			p = *to
 		}
-		word := req.Word
-		next := r.Confirm(p, s.user.Username, word, now)
-		if r.Open || r.Posture != p || r.By != s.user.Username || r.Word != word {
-			changed, codes = append(changed, next), append(codes, r.Area)
-		}
-		out = append(out, next)
+		out = append(out, r.Confirm(p, s.user.Username, req.Word, now))
 	}
 	if len(moved.Fields) > 0 {
 		return nil, moved
+	}
+	a.owe(s, &req, key, t, out)
+	for i := range out {
+		if was := have[out[i].Area]; !was.Same(&out[i]) {
+			changed, codes = append(changed, out[i]), append(codes, out[i].Area)
+		}
 	}
 	if len(changed) == 0 {
 		return out, nil
@@ -303,43 +305,77 @@ func (a *API) confirm(
 	return out, nil
 }
 
+// byPosture groups the rows, the gravest posture first.
+func byPosture(rows []alerts.Readiness) (groups [][]alerts.Readiness) {
+	for _, p := range slices.Backward(alerts.Postures) {
+		var group []alerts.Readiness
+		for i := range rows {
+			if rows[i].Posture == p {
+				group = append(group, rows[i])
+			}
+		}
+		if len(group) > 0 {
+			groups = append(groups, group)
+		}
+	}
+	return groups
+}
+
+// postureKey names the order that a confirmation gives for one posture.
+func postureKey(s scope, key string, p alerts.Posture) alerts.OrderKey {
+	return alerts.OrderKey{Issuer: s.user.Username, Key: key + ":" + p.String()}
+}
+
+// owe puts on the rows which order goes with them, so that one that fails after
+// the posture is set stays owed. A drill is nothing that anybody is owed.
+func (a *API) owe(s scope, req *ConfirmationRequest, key string, t *alerts.ReadinessTable, rows []alerts.Readiness) {
+	if !req.Order || req.Drill {
+		return
+	}
+	for _, group := range byPosture(rows) {
+		p := group[0].Posture
+		rule := t.Rule(p)
+		if rule.Order == "" {
+			continue
+		}
+		if _, picks := alerts.PlanPosture(s.roster.areas, s.roster.teams, group, rule, false); len(picks) == 0 {
+			continue
+		}
+		for i := range rows {
+			if rows[i].Posture == p {
+				rows[i].Order = postureKey(s, key, p)
+			}
+		}
+	}
+}
+
 // orderPostures gives one order for each posture among the rows.
 func (a *API) orderPostures(
 	ctx context.Context, s scope, key string, drill bool, t *alerts.ReadinessTable, rows []alerts.Readiness, out *Confirmation,
 ) error {
-	groups := map[alerts.Posture][]alerts.Readiness{}
-	for _, r := range rows {
-		groups[r.Posture] = append(groups[r.Posture], r)
-	}
 	given := false
-	for _, p := range slices.Backward(alerts.Postures) {
-		group, rule := groups[p], t.Rule(p)
-		if len(group) == 0 {
-			continue
-		}
+	for _, group := range byPosture(rows) {
+		p := group[0].Posture
+		rule := t.Rule(p)
 		if rule.Order == "" {
 			out.Shortfalls = append(out.Shortfalls, p.Chinese()+"没有对应的命令，没有下达")
 			continue
 		}
-		now := at(a.Now())
-		o, picks := planPosture(s, group, p, rule, drill)
-		o.ID, o.Issued, o.AnswerBy = alerts.NewID("or", now), now, a.Policy.AnswerBy(rule.Level, now)
-		o.IdempotencyKey = key + ":" + p.String()
+		now, name := at(a.Now()), postureKey(s, key, p)
+		o, picks := alerts.PlanPosture(s.roster.areas, s.roster.teams, group, rule, drill)
+		o.ID, o.Issued, o.AnswerBy, o.Demo = alerts.NewID("or", now), now, a.Policy.AnswerBy(rule.Level, now), s.roster.demo
+		o.Issuer, o.IdempotencyKey = name.Issuer, name.Key
 		if len(picks) == 0 {
 			out.Shortfalls = append(append(out.Shortfalls, o.Shortfalls...), alerts.NobodyNotified)
 			continue
 		}
 		ds := alerts.NewDeliveries(o, picks, now)
-		evs := []alerts.Event{idEvent(alerts.EventOrder, o.ID, o.Area, now)}
-		for i := range ds {
-			evs = append(evs, alerts.DeliveryEvent(&ds[i], o, s.roster.team[ds[i].Team].Area, now, ""))
-		}
-		saved, created, err := a.Orders.CreateOrder(ctx, o, ds, evs)
+		saved, created, err := a.Orders.CreateOrder(ctx, o, ds, alerts.OrderEvents(&o, ds, picks, now))
 		switch {
 		case errors.Is(err, alerts.ErrConflict):
 			return errKeyTaken(err)
 		case err != nil:
-			return fmt.Errorf("the posture is set, but the order was not given: %w", err)
+			return fmt.Errorf("the posture is set, but the order was not given yet: %w", err)
 		case created:
 			given = true
 			a.audit(ctx, s.user.Username, "order.create", saved.ID,
@@ -363,46 +399,36 @@ func (a *API) orderPostures(
 	return nil
 }
 
-// planPosture is the order to the teams of the areas, but for its id and times.
-func planPosture(s scope, group []alerts.Readiness, p alerts.Posture, rule alerts.PostureRule, drill bool) (alerts.Order, []alerts.Pick) {
-	var townships []string
-	pros := false
-	for _, r := range group {
-		if r.Area == alerts.ProfessionalArea {
-			pros = true
-		} else {
-			townships = append(townships, r.Area)
+// ordersOf are the ids of the orders that go with the rows; one that is owed has
+// none yet.
+func (a *API) ordersOf(ctx context.Context, rows []alerts.Readiness) (map[alerts.OrderKey]string, error) {
+	out := map[alerts.OrderKey]string{}
+	for i := range rows {
+		k := rows[i].Order
+		if _, asked := out[k]; asked || k == (alerts.OrderKey{}) {
+			continue
 		}
+		o, err := a.Orders.OrderByKey(ctx, k.Issuer, k.Key)
+		if err != nil && !errors.Is(err, alerts.ErrNotFound) {
+			return nil, fmt.Errorf("reading the order of a posture: %w", err)
+		}
+		out[k] = o.ID
 	}
-	var picks []alerts.Pick
-	var shortfalls []string
-	if len(townships) > 0 {
-		picks, shortfalls = alerts.PickTeams(s.roster.areas, s.roster.teams, alerts.Targets{
-			Areas: townships, Kinds: []alerts.TeamKind{alerts.TownshipTeam},
-		})
-	}
-	if pros {
-		more, short := alerts.PickTeams(s.roster.areas, s.roster.teams, alerts.Targets{Kinds: []alerts.TeamKind{alerts.Professional}})
-		picks, shortfalls = append(picks, more...), append(shortfalls, short...)
-	}
-	why := group[0].Reasons
-	if group[0].Posture != group[0].Proposed && group[0].Word != "" {
-		why = []string{group[0].Word}
-	}
-	text := fmt.Sprintf("%s → %s。%s", strings.Join(why, "；"), p.Chinese(), rule.Text)
-	if len(text) > contract.MaxTextBytes-len(drillMark) {
-		text = rule.Text
-	}
-	if drill {
-		text = drillMark + text
-	}
-	slices.Sort(townships)
-	asked, err := json.Marshal([]any{"readiness", p, drill, pros, townships})
+	return out, nil
+}
+
+// showReadiness shows rows with the measures of the table in force and the
+// orders that go with them.
+func (a *API) showReadiness(ctx context.Context, s scope, t *alerts.ReadinessTable, rows []alerts.Readiness) ([]AreaReadiness, error) {
+	orders, err := a.ordersOf(ctx, rows)
 	if err != nil {
-		asked = nil // strings always encode
+		return nil, err
 	}
-	return alerts.Order{
-		Kind: rule.Order, Level: rule.Level, Text: text, Drill: drill, Demo: s.roster.demo, Issuer: s.user.Username,
-		Area: alerts.CommonArea(s.roster.areas, "", picks), Status: alerts.OrderOpen, Shortfalls: shortfalls, Asked: string(asked),
-	}, picks
+	named := a.names.get(ctx)
+	return convert(rows, func(r alerts.Readiness) AreaReadiness {
+		out := toReadiness(s, named, t, r)
+		out.Order = orders[r.Order]
+		out.OrderOwed = out.Order == "" && r.Order != (alerts.OrderKey{})
+		return out
+	}), nil
 }

@@ -17,6 +17,8 @@ type AreaReadiness struct {
 	ProposedName string     `json:"proposed_name"`
 	ProposedAt   time.Time  `json:"proposed_at"`
 	Open         bool       `json:"open"`         // the proposal waits for a person
+	Order        string     `json:"order"`        // id of the order that goes with the posture; empty: none, or not given yet
+	OrderOwed    bool       `json:"order_owed"`   // the order is not given yet; it is tried again
 	Reasons      []string   `json:"reasons"`      // 中文, of the proposal
 	Sentence     string     `json:"sentence"`     // the reasons and the proposal in one
 	Degraded     bool       `json:"degraded"`     // an input is unknown, or known from earlier only

@@ -66,7 +66,8 @@ func (s *system) startPosture(context.Context) error {
 	r, err := posture.New(posture.Options{
 		WarningsUnknown: s.warningsUnknown,
 		Roster:          s.store, Warnings: s.store, Readiness: s.store, Documents: s.store, Danger: s.store, DangerMethod: s.DangerMethod,
-		Lease: s.store, Holder: s.holder, Nudge: s.nudgeAPI, Log: s.log.Named("posture"), Registerer: s.metrics,
+		Orders: s.store, Policy: s.policy, Audit: s.store,
+		Lease: s.store, Holder: s.holder, Nudge: s.nudgeAPI, Ordered: s.dispatch.Nudge, Log: s.log.Named("posture"), Registerer: s.metrics,
 	})
 	if err != nil {
 		return err
