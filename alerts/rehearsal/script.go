@@ -35,6 +35,7 @@ type Test struct {
 // Expect is what is to be so at one time. What is nil is not looked at.
 type Expect struct {
 	At     time.Duration // since the start
+	Of     []string      // names of the rules that are looked at; none: all
 	Alerts *[]AlertLike  // those that fire, no others; resolved ones where they are named
 	Orders *[]OrderLike  // given or proposed until then, no others
 	Held   *[]HeldLike   // held back until then; others may be, but none at all where it is empty
@@ -124,7 +125,7 @@ func (s *Script) run(ctx context.Context, set alerts.RuleSet, t *Test) ([]Failur
 		if err := r.Settle(ctx); err != nil {
 			return nil, err
 		}
-		res := r.Result()
+		res := x.only(r.Result())
 		for _, d := range []struct{ key, diff string }{
 			{".alerts", x.diffAlerts(&res, t.Start)}, {".orders", x.diffOrders(&res)}, {".held", x.diffHeld(&res)},
 		} {
@@ -134,6 +135,18 @@ func (s *Script) run(ctx context.Context, set alerts.RuleSet, t *Test) ([]Failur
 		}
 	}
 	return out, nil
+}
+
+// only leaves out what other rules have made.
+func (x *Expect) only(res Result) Result {
+	if len(x.Of) == 0 {
+		return res
+	}
+	other := func(rule string) bool { return !slices.Contains(x.Of, rule) }
+	res.Alerts = slices.DeleteFunc(res.Alerts, func(a alerts.Alert) bool { return other(a.Rule) })
+	res.Orders = slices.DeleteFunc(res.Orders, func(o Order) bool { return other(o.Rule) })
+	res.Held = slices.DeleteFunc(res.Held, func(h alerts.Holdback) bool { return other(h.Rule) })
+	return res
 }
 
 // diff lists what was wanted and not found with -, what was found and not wanted

@@ -2,9 +2,7 @@ package rehearsal
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
-	"math"
 	"slices"
 	"strings"
 	"time"
@@ -112,6 +110,7 @@ type hotspotLine struct {
 
 type expectLine struct {
 	At     string       `yaml:"at"`
+	Of     []string     `yaml:"of"`
 	Alerts *[]AlertLike `yaml:"alerts"`
 	Orders *[]OrderLike `yaml:"orders"`
 	Held   *[]HeldLike  `yaml:"held"`
@@ -139,9 +138,19 @@ func ParseScript(name string, data []byte, rules func(ref string) (alerts.RuleSe
 		}
 	}
 	roster := c.roster(&f)
+	named := make(map[string]bool)
+	for i := range s.Sets {
+		for k := range s.Sets[i].Rules {
+			named[s.Sets[i].Rules[k].Name] = true
+		}
+	}
 	c.want(len(f.Tests) > 0, "$.tests", "want at least one")
 	for i := range f.Tests {
-		s.Tests = append(s.Tests, c.test(at("$.tests", i), &f.Tests[i], roster, f.Sources))
+		t := c.test(at("$.tests", i), &f.Tests[i], roster, f.Sources)
+		for k := range t.Expect {
+			c.named(&t.Expect[k], named)
+		}
+		s.Tests = append(s.Tests, t)
 	}
 	return s, doc.Err()
 }
@@ -366,7 +375,7 @@ func (c *scriptCheck) hotspots(path string, l *testLine, t *Test) {
 }
 
 func (c *scriptCheck) expect(path string, l *expectLine) Expect {
-	x := Expect{At: c.offset(path+".at", l.At, -1), Alerts: l.Alerts, Orders: l.Orders, Held: l.Held, path: path}
+	x := Expect{At: c.offset(path+".at", l.At, -1), Of: l.Of, Alerts: l.Alerts, Orders: l.Orders, Held: l.Held, path: path}
 	c.want(l.At != "", path+".at", "an expectation needs its time")
 	c.want(x.Alerts != nil || x.Orders != nil || x.Held != nil, path, "an expectation needs alerts, orders or held")
 	if x.Alerts != nil {
@@ -396,86 +405,28 @@ func (c *scriptCheck) expect(path string, l *expectLine) Expect {
 	return x
 }
 
-// series makes the readings of one device.
-func (c *scriptCheck) series(path string, keys map[string]any, interval time.Duration, t *Test) []contract.Reading {
-	text := func(key string) string {
-		v, has := keys[key]
-		delete(keys, key)
-		if !has || v == nil {
-			return ""
-		}
-		return strings.TrimSpace(fmt.Sprint(v))
+// named checks that the rules of an expectation are there: no alert is expected of
+// a name that is misspelt.
+func (c *scriptCheck) named(x *Expect, rules map[string]bool) {
+	check := func(path, name string) {
+		c.want(name == "" || len(rules) == 0 || rules[name], path, "no rule has the name %q", name)
 	}
-	id := contract.DeviceID(text("device"))
-	i := slices.IndexFunc(t.World.Roster.Devices, func(d alerts.Device) bool { return d.ID == id })
-	kind := contract.Sensor
-	if i >= 0 {
-		kind = t.World.Roster.Devices[i].Kind
+	for i, name := range x.Of {
+		check(at(x.path+".of", i), name)
 	}
-	c.want(id.Validate() == nil, path+".device", "%q: %v", id, id.Validate())
-	base := contract.Reading{Device: id, Kind: kind, Class: contract.Environment, Code: text("code"), Text: text("text")}
-	if kind == contract.Tracker || i < 0 {
-		base.Kind, base.Class = contract.Tracker, contract.Position
+	if x.Alerts != nil {
+		for i, a := range *x.Alerts {
+			check(at(x.path+".alerts", i)+".rule", a.Rule)
+		}
 	}
-	if name := text("class"); name != "" {
-		var err error
-		base.Class, err = contract.ParseClass(name)
-		c.want(err == nil, path+".class", "%v", err)
+	if x.Orders != nil {
+		for i, o := range *x.Orders {
+			check(at(x.path+".orders", i)+".rule", o.Rule)
+		}
 	}
-	start := c.offset(path+".start", text("start"), 0)
-	interval = c.offset(path+".interval", text("interval"), interval)
-	delay := c.offset(path+".delay", text("delay"), 0)
-	arrives := c.offset(path+".arrives", text("arrives"), -1)
-	columns, n := c.columns(path, keys, base.Class)
-	if n == 0 {
-		n = 1 // words alone
+	if x.Held != nil {
+		for i, h := range *x.Held {
+			check(at(x.path+".held", i)+".rule", h.Rule)
+		}
 	}
-	c.want(time.Duration(n)*interval <= maxSpan, path, "%d values every %s: longer than %s", n, interval, maxSpan)
-	var out []contract.Reading
-	for k := range n {
-		r := base
-		r.Measured = t.Start.Add(start + time.Duration(k)*interval)
-		r.Received = r.Measured.Add(delay)
-		if on := t.Start.Add(arrives); arrives >= 0 && on.After(r.Received) {
-			r.Received = on
-		}
-		for f, xs := range columns {
-			if k < len(xs) && !math.IsNaN(xs[k]) {
-				r.Values.Set(f, xs[k])
-			}
-		}
-		if len(columns) > 0 && r.Values.Len() == 0 {
-			continue
-		}
-		if err := r.Validate(); err != nil {
-			c.Fault(path, "value %d: %v", k+1, err)
-			return nil
-		}
-		out = append(out, r)
-	}
-	return out
-}
-
-func (c *scriptCheck) columns(path string, keys map[string]any, class contract.Class) (map[contract.Field][]float64, int) {
-	out, n := make(map[contract.Field][]float64), 0
-	for name, v := range keys {
-		here := path + "." + name
-		f, known := contract.FieldByName(name)
-		if !known || !f.In(class) {
-			c.Fault(here, "%s: want device, class, code, text, start, interval, delay, arrives, or a field of %s", name, class)
-			continue
-		}
-		xs, err := ParseValues(fmt.Sprint(v))
-		if err == nil && len(xs) == 0 {
-			err = errors.New("no values")
-		}
-		for _, x := range xs {
-			if err == nil && !math.IsNaN(x) {
-				err = f.Check(x)
-			}
-		}
-		c.want(err == nil, here, "%v", err)
-		out[f], n = xs, max(n, len(xs))
-	}
-	return out, n
 }

@@ -48,3 +48,43 @@ func TestShippedRules(t *testing.T) {
 		})
 	}
 }
+
+// Each shipped rule is expected somewhere to raise an alert, and in the same file
+// somewhere else nothing is.
+func TestEveryShippedRuleIsTested(t *testing.T) {
+	files, err := filepath.Glob(filepath.Join(ruleTests, "*.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	fires := make(map[string]bool)
+	for _, file := range files {
+		data, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, err := rehearsal.ParseScript(file, data, shipped(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		named, calm := make(map[string]bool), false
+		for _, test := range s.Tests {
+			for _, x := range test.Expect {
+				if x.Alerts == nil {
+					continue
+				}
+				calm = calm || len(*x.Alerts) == 0
+				for _, a := range *x.Alerts {
+					named[a.Rule] = named[a.Rule] || a.State != alerts.Resolved
+				}
+			}
+		}
+		for name, is := range named {
+			fires[name] = fires[name] || is && calm
+		}
+	}
+	for _, r := range shippedSet(t, string(alerts.DefaultRules())).Rules {
+		if !fires[r.Name] {
+			t.Errorf("no test in %s sees rule %s raise an alert, and one more that it raises none", ruleTests, r.Name)
+		}
+	}
+}
