@@ -64,6 +64,7 @@ type bench struct {
 	pend      pending
 	wanting   map[string]want
 	desk      desk
+	back      catchUp
 }
 
 // subject is a device with what each rule knows about it.
@@ -102,6 +103,9 @@ func newBench(e *Engine, owned time.Time) *bench {
 		around: make(map[string]alerts.Surroundings), wanting: make(map[string]want),
 		pend: newPending(), sources: &register{}, sky: sky{states: make(map[skyKey]*alerts.SubjectState)},
 	}
+	if e.Past != nil {
+		b.back.seen, b.back.out = newSeen(e.Now()), make(chan found)
+	}
 	b.adoptSet(e.InForce())
 	b.desk = b.newDesk()
 	for _, c := range contract.Classes {
@@ -130,12 +134,19 @@ const (
 // listening is the Data of that row.
 type listening struct {
 	Feed string `json:"feed"`
+	Owed []*gap `json:"owed,omitempty"` // not followed, and not yet found in history
+	// Compared is until when what was followed was compared with history.
+	Compared time.Time `json:"compared,omitzero"`
 }
 
 // listenState is the row as of now.
 func (b *bench) listenState(now time.Time) (alerts.RuleState, error) {
 	b.followed = b.followedTo(now)
-	data, err := json.Marshal(listening{b.Feed.Name()})
+	l := listening{Feed: b.Feed.Name(), Owed: b.back.owed}
+	if b.Apart && b.Past != nil {
+		l.Compared = b.back.compared
+	}
+	data, err := json.Marshal(l)
 	if err != nil {
 		return alerts.RuleState{}, fmt.Errorf("state of listening: %w", err)
 	}
@@ -191,6 +202,7 @@ func (b *bench) load(ctx context.Context) error {
 		return err
 	}
 	b.savedPos = b.pos
+	b.owe(now, rows)
 	for _, s := range b.order { // the surroundings may have changed while nobody judged
 		b.changed(now, s)
 	}
@@ -297,6 +309,7 @@ func (b *bench) warm(ctx context.Context, from, judged uint64) (uint64, error) {
 		switch {
 		case dry && err != nil:
 			b.Log.Warn("feed ends before the judged position", zap.Uint64("end", from), zap.Uint64("judged", judged))
+			b.back.lost = true
 			return from, nil //nolint:nilerr // the feed ends here, that is all
 		case err != nil:
 			return 0, fmt.Errorf("reading the feed to fill windows: %w", err)
@@ -309,6 +322,7 @@ func (b *bench) warm(ctx context.Context, from, judged uint64) (uint64, error) {
 		now := b.Now()
 		for i := range batch.Readings {
 			b.judge(now, alerts.Input{Kind: alerts.Observe, Reading: &batch.Readings[i]})
+			b.saw(now, &batch.Readings[i])
 		}
 		from = batch.Next
 	}
@@ -323,7 +337,7 @@ func (b *bench) run(ctx context.Context) error {
 		defer close(done)
 		b.follow(rctx, b.pos, batches)
 	}()
-	defer func() { cancel(); <-done }()
+	defer func() { cancel(); <-done; b.back.work.Wait() }()
 	tick := time.NewTicker(tickEvery)
 	defer tick.Stop()
 	for {
@@ -341,7 +355,11 @@ func (b *bench) run(ctx context.Context) error {
 		case batch := <-batches:
 			err = b.batch(ctx, batch)
 		case <-tick.C:
-			err = b.tick(ctx)
+			if err = b.tick(ctx); err == nil {
+				b.lookBack(rctx, b.Now())
+			}
+		case f := <-b.back.out:
+			err = b.foundPast(ctx, f, batches)
 		case <-b.swaps:
 			err = b.swap(ctx)
 		}
@@ -383,6 +401,7 @@ func (b *bench) batch(ctx context.Context, batch alerts.Batch) error {
 	for i := range batch.Readings {
 		b.judge(now, alerts.Input{Kind: alerts.Judge, Reading: &batch.Readings[i]})
 		b.came(now, batch.Readings[i].Received)
+		b.saw(now, &batch.Readings[i])
 	}
 	if n := len(batch.Readings); n > 0 {
 		lag := now.Sub(batch.Readings[n-1].Received)

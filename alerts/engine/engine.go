@@ -67,6 +67,14 @@ type Options struct {
 	Danger       alerts.DangerStore
 	DangerMethod string // whose level counts; empty: alerts.DangerHTZ
 
+	// Past is where readings are looked for that the feed did not bring; nil: they
+	// are not judged.
+	Past alerts.Past
+	// Apart says that what fills Past does not come by the same way as the feed:
+	// what a broker brought to one it may have lost for the other. The two are then
+	// compared all the time.
+	Apart bool
+
 	Log        *zap.Logger
 	Registerer prometheus.Registerer // nil: metrics are kept, and shown to nobody
 }
@@ -78,9 +86,11 @@ type Engine struct {
 
 	swaps chan struct{} // told that the rules in force are others
 
-	mu   sync.Mutex
-	down map[string]error // by part
-	set  alerts.RuleSet   // in force
+	mu        sync.Mutex
+	down      map[string]error // by part
+	set       alerts.RuleSet   // in force
+	note      string           // of what was not judged in time
+	noteUntil time.Time        // zero: for as long as it is
 }
 
 // New checks the options.

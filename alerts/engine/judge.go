@@ -157,6 +157,7 @@ func (b *bench) note(now time.Time, i int, st *alerts.SubjectState, found []aler
 		if rule.ByArea() && f.Alert.Area != "" {
 			b.noteAreaAlert(i, st, f)
 		}
+		b.late(now, f)
 		b.hear(now, rule, st, f)
 		if f.Kind == alerts.Raised || f.Kind == alerts.Ended {
 			b.pend.urgent = true

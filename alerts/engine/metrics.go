@@ -12,6 +12,8 @@ type metrics struct {
 	answers  *prometheus.CounterVec // by result
 	orders   *prometheus.CounterVec // by result
 	saves    prometheus.Histogram
+	caught   prometheus.Counter
+	owed     prometheus.Gauge
 	lag      prometheus.Gauge
 }
 
@@ -31,6 +33,14 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 		panics:  counter("panics_total", "Readings that a rule could not judge because it panicked, by rule.", "rule"),
 		answers: counter("answers_total", "Answers of teams handed on, by result.", "result"),
 		orders:  counter("orders_total", "Orders that rules asked for, by result.", "result"),
+		caught: prometheus.NewCounter(prometheus.CounterOpts{
+			Namespace: "firewatch", Subsystem: "engine", Name: "history_readings_total",
+			Help: "Readings that the feed did not bring, judged late from history.",
+		}),
+		owed: prometheus.NewGauge(prometheus.GaugeOpts{
+			Namespace: "firewatch", Subsystem: "engine", Name: "history_owed",
+			Help: "Times of receipt that are still to be looked for in history.",
+		}),
 		saves: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Namespace: "firewatch", Subsystem: "engine", Name: "save_seconds", Help: "Time of one save.",
 			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10},
@@ -43,7 +53,7 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 	if reg == nil {
 		return m, nil
 	}
-	for _, c := range []prometheus.Collector{m.readings, m.findings, m.held, m.swaps, m.unknown, m.panics, m.answers, m.orders, m.saves, m.lag} {
+	for _, c := range []prometheus.Collector{m.readings, m.findings, m.held, m.swaps, m.unknown, m.panics, m.answers, m.orders, m.saves, m.lag, m.caught, m.owed} {
 		if err := reg.Register(c); err != nil {
 			return nil, err
 		}

@@ -275,12 +275,13 @@ func (s *system) startAlerts(context.Context) error {
 			s.dispatch.Nudge()
 			s.nudgeAPI()
 		},
+		Past: s.past(), Apart: !s.Has(config.Ingest),
 		Log: s.log.Named("engine"), Registerer: s.metrics,
 	})
 	if err != nil {
 		return fmt.Errorf("engine: %w", err)
 	}
-	s.health.add("engine", func(context.Context) error { return judge.Ready() })
+	s.health.add("engine", func(context.Context) error { return cmp.Or(judge.Ready(), noted(judge.Note())) })
 	s.stack.Go("notify", s.notifier.Run)
 	s.stack.Go("dispatch", s.dispatch.Run)
 	s.stack.Go("downlink", s.downlink.Run)
