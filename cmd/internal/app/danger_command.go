@@ -156,8 +156,8 @@ func parseCodes(s string) (danger.Codes, error) {
 	}
 	var v [3]float64
 	for i, f := range fields {
-		var err error
-		if v[i], err = strconv.ParseFloat(strings.TrimSpace(f), 64); err != nil {
+		var ok bool
+		if v[i], ok = decimal(strings.TrimSpace(f)); !ok {
 			return danger.Codes{}, fmt.Errorf("%q is not a number", f)
 		}
 	}

@@ -165,8 +165,8 @@ func (t dangerTable) rateRecord(record []string, columns []int) (ratedRow, error
 			values[i] = math.NaN()
 			continue
 		}
-		v, err := strconv.ParseFloat(cell, 64)
-		if err != nil || math.IsNaN(v) || math.IsInf(v, 0) {
+		v, ok := decimal(cell)
+		if !ok {
 			if cell == "" {
 				return ratedRow{}, &danger.InputError{Field: name, Value: "empty", Want: "a number"}
 			}
@@ -175,6 +175,16 @@ func (t dangerTable) rateRecord(record []string, columns []int) (ratedRow, error
 		values[i] = v
 	}
 	return t.rate(date, values)
+}
+
+// decimal reads a number as tables hold it. strconv alone would also take what a
+// programmer writes: 0x1p4, 1_7, Inf.
+func decimal(s string) (float64, bool) {
+	if strings.Trim(s, "0123456789+-.eE") != "" {
+		return 0, false
+	}
+	v, err := strconv.ParseFloat(s, 64)
+	return v, err == nil
 }
 
 // tableError names the line of a fault in the form of the table.
