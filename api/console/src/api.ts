@@ -12,7 +12,10 @@ export type DeliveryState =
 export type PersonAnswer = 'accepted' | 'standby' | 'rejected' | 'in_position' | 'stood_down'
 export type Answer = 'delivered' | 'read' | PersonAnswer
 export type SeasonKind = 'prevention' | 'high_danger' | 'closure'
-export type EventType = 'alert' | 'order' | 'delivery' | 'warning' | 'season' | 'roster' | 'command'
+export type EventType =
+  | 'alert' | 'order' | 'delivery' | 'warning' | 'season' | 'roster' | 'command'
+  | 'incident' | 'silence' | 'danger' | 'readiness' | 'document' | 'hotspot'
+export type Posture = 'normal' | 'standby' | 'defence' | 'combat_ready' | 'emergency'
 export type Flood = 'none' | 'slowed' | 'cut'
 export type Calibration = 'unknown' | 'calibrating' | 'calibrated' | 'due'
 export type CommandKind = 'message' | 'locate' | 'return' | 'config'
@@ -100,7 +103,65 @@ export interface Alert {
   lat: number | null; lon: number | null; severity: Severity; state: 'firing' | 'resolved'
   summary: string; summary_en: string; reasons: string[] | null
   measured: string; raised: string; late_s: number; resolved: string | null; updated: string
-  evidence: Evidence[] | null; acks: Ack[] | null; order: string; demo: boolean
+  evidence: Evidence[] | null; acks: Ack[] | null; order: string; incident?: string; hush?: Hush | null; demo: boolean
+  // of one alert that is asked for by itself
+  explanation?: Explanation; sentence?: string; sentence_en?: string; series?: Series
+}
+/** What keeps an alert from people. */
+export interface Hush { kind: 'silenced' | 'inhibited'; by: string; why: string; since: string; until: string | null }
+/** What was known of a place; danger 0 and dry_days -1 or null: not known. */
+export interface Surroundings {
+  season: SeasonKind | ''; season_unknown: boolean; warning: Level | ''; warning_event: string; warning_unknown: boolean
+  danger: number; danger_held: boolean; dry_days: number | null; special: string
+}
+export interface Explanation {
+  condition: string; why: string; values: Record<string, number>; base: Severity
+  raised: { by: string; why: string; from: Severity; to: Severity }[]
+  inputs: Surroundings; outcome: '' | 'actionable' | 'record_only' | 'closes_question'
+  held: { at: string; by: string; why: string }[]
+}
+export interface SeriesLine { device: string; field: string; unit: string; at_ms: number[]; value: number[] }
+/** What was measured around an alert; missing says why something is not there. */
+export interface Series { from: string; to: string; lines: SeriesLine[]; missing: string }
+export interface Incident {
+  id: string; area: string; area_name: string; device: string; lat: number | null; lon: number | null
+  title: string; severity: Severity; state: 'open' | 'confirmed' | 'refuted' | 'closed'
+  began: string; opened: string; updated: string; quiet: string | null; closed: string | null
+  confirmed: string | null; refuted: string | null; by: string; by_name: string
+  alerts: number; order: string; order_level: Level | null; demo: boolean
+}
+export interface Silence {
+  id: string; rule: string; device: string; area: string; area_name: string; from: string; until: string
+  author: string; author_name: string; reason: string; in_force: boolean; ended: string | null; lifted: string
+}
+export interface SilenceRequest { rule?: string; device?: string; area?: string; until: string; reason: string }
+export interface Holdback {
+  rule: string; rule_version: string; device: string; area: string; area_name: string; why: string; first: string; last: string; count: number
+}
+export interface AreaReadiness {
+  area: string; area_name: string; posture: Posture; posture_name: string; since: string; by: string; by_name: string; word: string
+  proposed: Posture; proposed_name: string; proposed_at: string; open: boolean; reasons: string[]; sentence: string; degraded: boolean
+  easing_since: string | null; easing: Posture | ''; inputs: Surroundings; version: string; updated: string
+  measures: { row: string; patrols: number; wardens: string; entrances: string }
+}
+export interface ConfirmationRequest {
+  areas: { area: string; proposed: Posture }[]; posture: Posture | ''; word: string; order: boolean; drill: boolean
+}
+export interface Confirmation { items: AreaReadiness[]; orders: Order[]; shortfalls: string[] }
+export interface Document {
+  kind: string; version: string; effective: string; author: string; saved: string; approver: string; approved: string | null
+  in_force: boolean; body?: string
+}
+export interface DangerDay {
+  area: string; area_name: string; area_level: Area['level']; date: string; level: number; level_name: string
+  method: 'htz' | 'fwi'; version: string; value: number | null; dry_days: number | null
+  degraded: boolean; held_from: string | null; provisional: boolean; note: string; rated: string | null
+  stations: { station: string; km: number; weight: number; value: number; level: number }[] | null
+}
+export interface Hotspot {
+  id: string; lat: number; lon: number; size_km: number; area: string; area_name: string; seen: string; last: string
+  satellites: string[]; instrument: string; confidence: 'low' | 'nominal' | 'high'; percent: number | null; frp_mw: number | null
+  pixels: number; masked: string; judged: string | null; alert: string
 }
 export interface Targets { areas: string[]; teams: string[]; kinds: string[] }
 export interface OrderRequest {
@@ -288,6 +349,25 @@ export function createClient(options: ClientOptions = {}) {
 
     alerts: (query: { state?: string; limit?: number } = {}) => call<List<Alert>>('GET', '/alerts', { query }),
     alert: (alert: string) => call<Alert>('GET', `/alerts/${id(alert)}`),
+    incidents: (query: { open?: boolean; limit?: number } = {}) => call<List<Incident>>('GET', '/incidents', { query }),
+    /** A person's word: it is a fire, or it is none. */
+    judgeIncident: (incident: string, fire: boolean, note: string) =>
+      call<Incident>('POST', `/incidents/${id(incident)}/${fire ? 'confirmations' : 'refutations'}`, { body: { note } }),
+    silences: (over: boolean) => call<List<Silence>>('GET', '/silences', { query: { over, limit: 1000 } }),
+    createSilence: (request: SilenceRequest) => call<Silence>('POST', '/silences', { body: request }),
+    liftSilence: (silence: string) => call<Silence>('DELETE', `/silences/${id(silence)}`),
+    holdbacks: () => call<List<Holdback>>('GET', '/holdbacks', { query: { limit: 500 } }),
+
+    readiness: () => all<AreaReadiness>('/readiness'),
+    confirmReadiness: (request: ConfirmationRequest, key: string) =>
+      call<Confirmation>('POST', '/readiness/confirmations', { body: request, headers: { 'Idempotency-Key': key } }),
+    readinessHistory: (area: string) => call<List<AreaReadiness>>('GET', `/readiness/${id(area)}/history`, { query: { limit: 50 } }),
+    readinessTable: () => call<Document>('GET', '/readiness/table'),
+
+    danger: () => all<DangerDay>('/danger'),
+    dangerSeries: (area: string) => call<List<DangerDay>>('GET', '/danger/series', { query: { area } }),
+    hotspots: (from: Date) => all<Hotspot>('/hotspots', { from: from.toISOString() }, 2),
+
     ack: (alert: string, note: string) => call<unknown>('POST', `/alerts/${id(alert)}/acks`, { body: { note } }),
 
     orders: (query: { status?: string; limit?: number } = {}) => call<List<Order>>('GET', '/orders', { query }),

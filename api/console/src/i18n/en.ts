@@ -18,7 +18,7 @@ const en: typeof zh = {
   minutes: '{n} min',
   ago: { s: '{n} s ago', m: '{n} min ago', h: '{n} h ago', d: '{n} d ago', now: 'just now', ahead: '{t} ahead' },
   span: { s: '{n} s', m: '{n} min', h: '{n} h', d: '{n} d' },
-  nav: { label: 'Pages', watch: 'Watch', devices: 'Devices' },
+  nav: { label: 'Pages', watch: 'Watch', readiness: 'Readiness', devices: 'Devices' },
   login: {
     title: 'Log in', username: 'Account', password: 'Password', submit: 'Log in', busy: 'Logging in…',
     wrong: 'Wrong account or password', unreachable: 'The server cannot be reached: {reason}', lead: 'Forest fire patrol and ignition monitoring',
@@ -30,7 +30,7 @@ const en: typeof zh = {
   teamKind: { professional: 'Professional', township: 'Township' },
   season: { prevention: 'Prevention', high_danger: 'High danger', closure: 'Closure', none: 'Off season', title: 'Fire season', unknown: 'Season unknown', special: 'Special days', count: '{n}' },
   warning: {
-    title: 'Weather warnings', none: 'No warning in force', unknown: 'Warnings unknown', issuer: 'Issued by', unmatched: 'none of our areas', more: 'and more, {n} areas', source: 'Identifier',
+    title: 'Weather warnings', none: 'No warning in force', unknown: 'Warnings unknown', feedStale: 'Warnings unknown (feed stale)', issuer: 'Issued by', unmatched: 'none of our areas', more: 'and more, {n} areas', source: 'Identifier',
     measures: 'Measures', to: 'to', areas: 'Areas in force', relay: 'Issued by the weather service; relayed only',
   },
   bar: {
@@ -39,7 +39,7 @@ const en: typeof zh = {
   },
   part: {
     store: 'store', roster: 'roster', influxd: 'InfluxDB program', influx: 'history', journal: 'journal', notify: 'outlet', dispatch: 'dispatch',
-    fleet: 'device health', downlink: 'downlink', engine: 'rules', danger: 'fire danger', quarantine: 'quarantine', intake: 'intake', drain: 'drain', downsampling: 'summaries', owntracks: 'OwnTracks', chirpstack: 'ChirpStack', tts: 'TTS', mqtt: 'MQTT', broker: 'MQTT',
+    fleet: 'device health', downlink: 'downlink', engine: 'rules', danger: 'fire danger', warnings: 'warnings', capfeed: 'warning feeds', posture: 'readiness', quarantine: 'quarantine', intake: 'intake', drain: 'drain', downsampling: 'summaries', owntracks: 'OwnTracks', chirpstack: 'ChirpStack', tts: 'TTS', mqtt: 'MQTT', broker: 'MQTT',
   },
   alerts: {
     title: 'Alerts', firing: 'Firing', resolved: 'Resolved', empty: 'No alert is firing',

@@ -16,7 +16,7 @@ export default {
   minutes: '{n} 分钟',
   ago: { s: '{n} 秒前', m: '{n} 分钟前', h: '{n} 小时前', d: '{n} 天前', now: '刚刚', ahead: '超前 {t}' },
   span: { s: '{n} 秒', m: '{n} 分钟', h: '{n} 小时', d: '{n} 天' },
-  nav: { label: '页面', watch: '值守', devices: '设备' },
+  nav: { label: '页面', watch: '值守', readiness: '备勤', devices: '设备' },
   login: {
     title: '登录', username: '账号', password: '密码', submit: '登录', busy: '正在登录…',
     wrong: '账号或密码不对', unreachable: '连不上服务器：{reason}', lead: '森林防火巡护与火源监测',
@@ -28,7 +28,7 @@ export default {
   teamKind: { professional: '专业队', township: '乡镇队' },
   season: { prevention: '防火期', high_danger: '高火险期', closure: '封山禁火', none: '非防火期', title: '防火期', unknown: '防火期未知', special: '特殊时段', count: '{n} 县区' },
   warning: {
-    title: '气象预警', none: '无生效预警', unknown: '预警未知', issuer: '发布单位', unmatched: '不在本辖区', more: '等 {n} 处', source: '原文编号',
+    title: '气象预警', none: '无生效预警', unknown: '预警未知', feedStale: '预警不明', issuer: '发布单位', unmatched: '不在本辖区', more: '等 {n} 处', source: '原文编号',
     measures: '防御措施', to: '至', areas: '生效区域', relay: '由气象部门发布，本系统只转发',
   },
   bar: {
@@ -37,7 +37,7 @@ export default {
   },
   part: {
     store: '数据库', roster: '名册', influxd: '历史库程序', influx: '历史库', journal: '收件日志', notify: '下发通道', dispatch: '叫应',
-    fleet: '设备健康', downlink: '指令下行', engine: '研判', danger: '火险评定', quarantine: '隔离区', intake: '接收', drain: '入库', downsampling: '汇总', owntracks: 'OwnTracks', chirpstack: 'ChirpStack', tts: 'TTS', mqtt: 'MQTT', broker: 'MQTT',
+    fleet: '设备健康', downlink: '指令下行', engine: '研判', danger: '火险评定', warnings: '气象预警', capfeed: '预警接收', posture: '备勤', quarantine: '隔离区', intake: '接收', drain: '入库', downsampling: '汇总', owntracks: 'OwnTracks', chirpstack: 'ChirpStack', tts: 'TTS', mqtt: 'MQTT', broker: 'MQTT',
   },
   alerts: {
     title: '告警', firing: '未解除', resolved: '已解除', empty: '没有未解除的告警',

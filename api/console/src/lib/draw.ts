@@ -91,3 +91,44 @@ export function labelPicture(text: string): Picture {
   g.fillText(text, 4, 9)
   return picture(g)
 }
+
+/** Stripes to lay over a township: close ones for a level that is unknown, wide ones for one that is marked. */
+export function hatchPicture(kind: 'unknown' | 'marked'): Picture {
+  const size = kind === 'unknown' ? 8 : 12
+  const g = canvas(size, size)
+  g.strokeStyle = kind === 'unknown' ? '#b9c5cf' : '#0b1218'
+  g.lineWidth = kind === 'unknown' ? 1 : 2
+  for (const shift of [-size, 0, size]) {
+    g.beginPath()
+    g.moveTo(shift, size)
+    g.lineTo(shift + size, 0)
+    g.stroke()
+  }
+  return picture(g)
+}
+
+export const hotspotColour = { low: '#ffd9a0', nominal: '#ff9d3c', high: '#ff5a2a', masked: '#8b98a3' }
+
+/** A hotspot: a flame-coloured lozenge; one that is masked is grey and hollow. */
+export function hotspotPicture(kind: keyof typeof hotspotColour): Picture {
+  const size = 15
+  const g = canvas(size, size)
+  const m = size / 2
+  const lozenge = (r: number) => {
+    g.beginPath()
+    g.moveTo(m, m - r)
+    g.lineTo(m + r, m)
+    g.lineTo(m, m + r)
+    g.lineTo(m - r, m)
+    g.closePath()
+  }
+  g.fillStyle = '#0b1218'
+  lozenge(7)
+  g.fill()
+  g.fillStyle = g.strokeStyle = hotspotColour[kind]
+  g.lineWidth = 1.8
+  lozenge(kind === 'masked' ? 4.6 : 5.4)
+  if (kind === 'masked') g.stroke()
+  else g.fill()
+  return picture(g)
+}

@@ -3,8 +3,9 @@
 import { Map as MapLibre, Marker, setWorkerUrl, type ExpressionSpecification, type GeoJSONSource, type LngLatBoundsLike, type MapMouseEvent } from 'maplibre-gl'
 import 'maplibre-gl/dist/maplibre-gl.css'
 import workerUrl from 'maplibre-gl/dist/maplibre-gl-worker.mjs?worker&url'
-import type { Area, Track } from '../api'
-import { devicePicture, labelPicture, livenesses } from './draw'
+import type { Area, Hotspot, Track } from '../api'
+import { dangerColours, type DangerShape } from './danger'
+import { devicePicture, hatchPicture, hotspotColour, hotspotPicture, labelPicture, livenesses } from './draw'
 import type { FleetData } from './fleet'
 
 setWorkerUrl(workerUrl)
@@ -12,7 +13,9 @@ setWorkerUrl(workerUrl)
 const empty: GeoJSON.FeatureCollection = { type: 'FeatureCollection', features: [] }
 const baoding: LngLatBoundsLike = [[113.6, 38.2], [116.4, 40.0]]
 
-export interface Pulse { id: string; lon: number; lat: number; severity: string; label: string; chosen: boolean }
+export interface Pulse { id: string; lon: number; lat: number; severity: string; label: string; chosen: boolean; incident: boolean; confirmed: boolean }
+/** What lies under the pointer: a device before a hotspot, and that before the ground. */
+export interface Pick { device: string; hotspot: string; area: string }
 
 export class WatchMap {
   readonly map: MapLibre
@@ -55,18 +58,42 @@ export class WatchMap {
       const p = devicePicture(kind, 'online', true)
       map.addImage(`${kind}-chosen`, p.image, { pixelRatio: p.pixelRatio })
     }
-    for (const id of ['areas', 'labels', 'devices', 'chosen']) map.addSource(id, { type: 'geojson', data: empty })
+    for (const kind of ['unknown', 'marked'] as const) {
+      const p = hatchPicture(kind)
+      map.addImage(`hatch-${kind}`, p.image, { pixelRatio: p.pixelRatio })
+    }
+    for (const kind of Object.keys(hotspotColour) as (keyof typeof hotspotColour)[]) {
+      const p = hotspotPicture(kind)
+      map.addImage(`hotspot-${kind}`, p.image, { pixelRatio: p.pixelRatio })
+    }
+    for (const id of ['areas', 'danger', 'labels', 'hotspots', 'devices', 'chosen']) map.addSource(id, { type: 'geojson', data: empty })
     const county: ExpressionSpecification = ['==', ['get', 'level'], 'county']
     const township: ExpressionSpecification = ['==', ['get', 'level'], 'township']
     map.addLayer({ id: 'county-fill', type: 'fill', source: 'areas', filter: county, paint: { 'fill-color': '#1a2a33' } })
+    const level: ExpressionSpecification = ['get', 'level']
+    map.addLayer({
+      id: 'danger', type: 'fill', source: 'danger',
+      paint: { 'fill-color': ['match', level, 1, dangerColours[1]!, 2, dangerColours[2]!, 3, dangerColours[3]!, 4, dangerColours[4]!, 5, dangerColours[5]!, dangerColours[0]!], 'fill-opacity': ['match', level, 0, 0.35, 0.55] },
+    })
+    map.addLayer({ id: 'danger-unknown', type: 'fill', source: 'danger', filter: ['==', level, 0], paint: { 'fill-pattern': 'hatch-unknown', 'fill-opacity': 0.55 } })
+    map.addLayer({ id: 'danger-marked', type: 'fill', source: 'danger', filter: ['get', 'marked'], paint: { 'fill-pattern': 'hatch-marked', 'fill-opacity': 0.5 } })
     map.addLayer({
       id: 'township-line', type: 'line', source: 'areas', filter: township,
       paint: { 'line-color': '#4a6172', 'line-width': 0.8, 'line-dasharray': [3, 2], 'line-opacity': ['interpolate', ['linear'], ['zoom'], 7.5, 0.45, 9.5, 1] },
     })
     map.addLayer({ id: 'county-line', type: 'line', source: 'areas', filter: county, paint: { 'line-color': '#8fa9bb', 'line-width': 1.6 } })
+    map.addLayer({ id: 'danger-chosen', type: 'line', source: 'danger', filter: ['==', ['get', 'code'], ''], paint: { 'line-color': '#fff', 'line-width': 2.5 } })
     map.addLayer({
       id: 'township-name', type: 'symbol', source: 'labels', minzoom: 9.2,
       layout: { 'icon-image': ['get', 'icon'], 'icon-padding': 4 },
+    })
+    map.addLayer({
+      id: 'hotspots', type: 'symbol', source: 'hotspots',
+      layout: {
+        'icon-image': ['concat', 'hotspot-', ['get', 'kind']], 'icon-allow-overlap': true, 'icon-ignore-placement': true,
+        'icon-size': ['interpolate', ['linear'], ['zoom'], 7, 0.8, 10, 1.2],
+        'symbol-sort-key': ['match', ['get', 'kind'], 'masked', 0, 1],
+      },
     })
     map.addLayer({
       id: 'devices', type: 'symbol', source: 'devices',
@@ -142,6 +169,25 @@ export class WatchMap {
       : empty)
   }
 
+  /** Colour the townships by their fire danger; null: not at all. */
+  async setDanger(shapes: GeoJSON.FeatureCollection<GeoJSON.Geometry, DangerShape> | null, chosen: string): Promise<void> {
+    await this.ready
+    void this.source('danger').setData(shapes ?? empty)
+    this.map.setFilter('danger-chosen', ['==', ['get', 'code'], chosen])
+    // Lines that lie on colours have to be dark.
+    this.map.setPaintProperty('township-line', 'line-color', shapes ? '#0e151c' : '#4a6172')
+  }
+
+  async setHotspots(hotspots: Hotspot[]): Promise<void> {
+    await this.ready
+    void this.source('hotspots').setData({
+      type: 'FeatureCollection',
+      features: hotspots.map((h) => ({
+        type: 'Feature', geometry: { type: 'Point', coordinates: [h.lon, h.lat] }, properties: { id: h.id, kind: h.masked ? 'masked' : h.confidence },
+      })),
+    })
+  }
+
   /** Draw where one device was: lines, where each line ends, and SOS and reports. */
   async setTrack(track: Track, fit: boolean): Promise<void> {
     await this.ready
@@ -206,18 +252,45 @@ export class WatchMap {
       for (const s of ['red', 'orange', 'yellow', 'blue', 'notice']) held.button.classList.toggle(`pulse-${s}`, s === p.severity)
       held.button.classList.add('pulse')
       held.button.classList.toggle('chosen', p.chosen)
+      held.button.classList.toggle('incident', p.incident)
+      held.button.classList.toggle('confirmed', p.confirmed)
+      held.button.dataset.mark = p.incident ? 'incident' : 'alert'
     }
   }
 
-  /** The device at the place of a click, the nearest one within a finger's breadth. */
-  onPick(pick: (id: string) => void): void {
+  /** What lies at the place of a click; of points the nearest one within a finger's breadth. */
+  onPick(pick: (at: Pick) => void): void {
     this.map.on('click', (e: MapMouseEvent) => {
-      if (!this.map.getLayer('devices')) return
+      if (this.map.getLayer('devices')) pick(this.under(e))
+    })
+  }
+
+  /** The township under the pointer, where the ground is coloured; empty: none. */
+  onHover(hover: (area: string, x: number, y: number) => void): void {
+    let last = ''
+    this.map.on('mousemove', (e: MapMouseEvent) => {
+      const area = this.areaAt(e)
+      if (area === '' && last === '') return
+      last = area
+      hover(area, e.point.x, e.point.y)
+    })
+    this.map.on('mouseout', () => {
+      last = ''
+      hover('', 0, 0)
+    })
+  }
+
+  private areaAt(e: MapMouseEvent): string {
+    if (!this.map.getLayer('danger')) return ''
+    return String(this.map.queryRenderedFeatures(e.point, { layers: ['danger'] })[0]?.properties.code ?? '')
+  }
+
+  private under(e: MapMouseEvent): Pick {
+    const nearest = (layer: string): string => {
       const { x, y } = e.point
-      const hits = this.map.queryRenderedFeatures([[x - 8, y - 8], [x + 8, y + 8]], { layers: ['devices'] })
       let best = ''
       let least = Infinity
-      for (const h of hits) {
+      for (const h of this.map.queryRenderedFeatures([[x - 8, y - 8], [x + 8, y + 8]], { layers: [layer] })) {
         const at = this.map.project((h.geometry as GeoJSON.Point).coordinates as [number, number])
         const d = (at.x - x) ** 2 + (at.y - y) ** 2
         if (d < least) {
@@ -225,8 +298,11 @@ export class WatchMap {
           best = String(h.properties.id)
         }
       }
-      pick(best)
-    })
+      return best
+    }
+    const device = nearest('devices')
+    const hotspot = device === '' ? nearest('hotspots') : ''
+    return { device, hotspot, area: device === '' && hotspot === '' ? this.areaAt(e) : '' }
   }
 
   home(jump = false): void {

@@ -3,7 +3,10 @@ import type { EventType, ServerEvent } from '../api'
 
 export type StreamState = 'connecting' | 'open' | 'down'
 
-const types: EventType[] = ['alert', 'order', 'delivery', 'warning', 'season', 'roster', 'command']
+const types: EventType[] = [
+  'alert', 'order', 'delivery', 'warning', 'season', 'roster', 'command',
+  'incident', 'silence', 'danger', 'readiness', 'document', 'hotspot',
+]
 
 export interface Events {
   state: Readonly<Ref<StreamState>>

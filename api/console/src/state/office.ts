@@ -1,9 +1,12 @@
 import { computed, inject, provide, ref, shallowRef, watch, type InjectionKey } from 'vue'
-import type { Alert, Area, Device, Order, SeasonDay, Status, Team, Warning } from '../api'
+import type { Alert, Area, AreaReadiness, DangerDay, Device, Hotspot, Incident, Order, SeasonDay, Status, Team, Warning } from '../api'
 import { gather, useEvents } from './events'
 import { below } from '../lib/targets'
 import { usePoll } from './poll'
 import { useSession } from './session'
+
+/** What satellites saw longer ago is no news. */
+export const hotspotHours = 48
 
 /**
  * makeOffice is all that the office's screen knows: fetched whole, and fetched
@@ -21,6 +24,10 @@ function makeOffice() {
   const orders = shallowRef<Order[]>([])
   const warnings = shallowRef<Warning[]>([])
   const seasons = shallowRef<SeasonDay[]>([])
+  const incidents = shallowRef<Incident[]>([])
+  const readiness = shallowRef<AreaReadiness[]>([])
+  const hotspots = shallowRef<Hotspot[]>([])
+  const danger = shallowRef<DangerDay[]>([])
   const selectedAlert = ref('')
   const selectedOrder = ref('')
   const selectedDevice = ref('')
@@ -44,6 +51,23 @@ function makeOffice() {
     const seen = new Set(firing.items.map((a) => a.id))
     alerts.value = [...firing.items, ...recent.items.filter((a) => !seen.has(a.id))]
   })
+  const incidentPoll = usePoll(30_000, async () => {
+    const [open, recent] = await Promise.all([api.incidents({ open: true, limit: 500 }), api.incidents({ limit: 100 })])
+    const seen = new Set(open.items.map((i) => i.id))
+    incidents.value = [...open.items, ...recent.items.filter((i) => !seen.has(i.id))]
+  })
+  const readinessPoll = usePoll(60_000, async () => {
+    readiness.value = await api.readiness()
+  })
+  const hotspotPoll = usePoll(300_000, async () => {
+    hotspots.value = await api.hotspots(new Date(Date.now() - hotspotHours * 3600_000))
+  })
+  // Every area with its stations is a large answer: only who looks at the layer asks.
+  const dangerWanted = ref(false)
+  const dangerPoll = usePoll(600_000, async () => {
+    if (dangerWanted.value) danger.value = await api.danger()
+  })
+  watch(dangerWanted, () => void dangerPoll.refresh())
   const orderPoll = usePoll(30_000, async () => {
     const [open, recent] = await Promise.all([
       api.orders({ status: 'open', limit: 200 }), api.orders({ limit: 50 }),
@@ -93,13 +117,22 @@ function makeOffice() {
     ordersSoon()
     if (s.order === selectedOrder.value) boardSoon()
   })
+  events.on('incident', gather(incidentPoll.refresh))
+  const silenceChanges = ref(0)
+  events.on('silence', () => {
+    silenceChanges.value++
+    alertsSoon()
+  })
+  events.on('readiness', gather(readinessPoll.refresh))
+  events.on('danger', gather(dangerPoll.refresh, 2000))
+  events.on('hotspot', gather(hotspotPoll.refresh, 1000))
   events.on('warning', gather(warningPoll.refresh))
   events.on('season', gather(seasonPoll.refresh))
   events.on('roster', rosterSoon)
   let opened = false
   events.onOpen(() => {
     if (opened) {
-      for (const p of [alertPoll, orderPoll, boardPoll, warningPoll, statusPoll]) void p.refresh()
+      for (const p of [alertPoll, incidentPoll, orderPoll, boardPoll, readinessPoll, warningPoll, statusPoll]) void p.refresh()
     }
     opened = true
   })
@@ -120,12 +153,16 @@ function makeOffice() {
   })
   const deviceById = computed(() => new Map(devices.value.map((d) => [d.id, d])))
   const alertById = computed(() => new Map(alerts.value.map((a) => [a.id, a])))
+  const incidentById = computed(() => new Map(incidents.value.map((i) => [i.id, i])))
 
   return {
-    api, events, status, areas, teams, devices, alerts, orders, warnings, seasons,
+    api, events, status, areas, teams, devices, alerts, orders, warnings, seasons, incidents, readiness, hotspots, danger, dangerWanted, silenceChanges,
     selectedAlert, selectedOrder, selectedDevice, order, orderError,
-    areaByCode, scope, countyOf, deviceById, alertById, loadOrder: boardPoll.refresh,
-    polls: { status: statusPoll, roster: rosterPoll, devices: devicePoll, alerts: alertPoll, orders: orderPoll, warnings: warningPoll, seasons: seasonPoll },
+    areaByCode, scope, countyOf, deviceById, alertById, incidentById, loadOrder: boardPoll.refresh,
+    polls: {
+      status: statusPoll, roster: rosterPoll, devices: devicePoll, alerts: alertPoll, orders: orderPoll, warnings: warningPoll, seasons: seasonPoll,
+      incidents: incidentPoll, readiness: readinessPoll, hotspots: hotspotPoll, danger: dangerPoll,
+    },
   }
 }
 

@@ -1,10 +1,11 @@
 import { onScopeDispose, ref } from 'vue'
 
-/** Where the office is: at the watch, or among the devices, perhaps at one of them. */
-export interface Place { page: 'watch' | 'devices'; device: string }
+/** Where the office is: at the watch, at the readiness, or among the devices, perhaps at one of them. */
+export interface Place { page: 'watch' | 'readiness' | 'devices'; device: string }
 
 export function placeOf(path: string): Place {
   const [, page, device = ''] = path.split('/')
+  if (page === 'readiness') return { page, device: '' }
   if (page !== 'devices') return { page: 'watch', device: '' }
   try {
     return { page, device: decodeURIComponent(device) }
@@ -15,6 +16,7 @@ export function placeOf(path: string): Place {
 
 export function pathTo(p: Place): string {
   if (p.page === 'watch') return '/'
+  if (p.page === 'readiness') return '/readiness'
   return p.device === '' ? '/devices' : `/devices/${encodeURIComponent(p.device)}`
 }
 
