@@ -7,6 +7,7 @@ import { createServer } from 'node:http'
 import { dirname, extname, join, normalize } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { furnish, makeDesk } from './desk.mjs'
+import { makeJudge } from './judge.mjs'
 import { makeAlerts, makeAreas, makeDevices, makeSeasons, makeTeams, makeWarnings, seeded } from './world.mjs'
 
 const dist = join(dirname(fileURLToPath(import.meta.url)), '..', 'dist')
@@ -166,6 +167,7 @@ export async function startFake({ port = 0 } = {}) {
   }
 
   const desk = makeDesk({ devices, areaName: (code) => areas.find((a) => a.code === code && a.level === 'township')?.name ?? '', emit, later })
+  const judge = makeJudge({ areas, alerts, t0, emit, createOrder, teams })
   const problem = (status, code, title, detail) => ({ status, problem: { type: 'about:blank', title, status, code, detail } })
   const list = (items, url) => {
     const limit = Number(url.searchParams.get('limit') ?? 100)
@@ -250,6 +252,8 @@ export async function startFake({ port = 0 } = {}) {
     if (parts[0] === 'devices' && parts[2] === 'readings') return { status: 200, body: list(readings(devices.find((d) => d.id === parts[1]) ?? {}), url) }
     const told = desk.route({ method, parts, url, body, raw, request, user, mine, list })
     if (told) return told
+    const judged = judge.route({ method, parts, url, body, request, user, mine, list })
+    if (judged) return judged
     switch (parts[0]) {
       case 'areas': return { status: 200, body: list(areas.map((a) => (q.get('outline') === 'true' ? a : { ...a, outline: undefined })), url) }
       case 'teams': return { status: 200, body: list(teams.filter((t) => mine(t.area)), url) }
@@ -311,6 +315,7 @@ export async function startFake({ port = 0 } = {}) {
   return {
     url: `http://127.0.0.1:${server.address().port}`,
     logins,
+    propose: judge.propose,
     close: async () => {
       clearInterval(walk)
       for (const t of timers) clearTimeout(t)

@@ -69,7 +69,7 @@ export async function open() {
   assert.ok(teams.length >= 2, 'the logins hold fewer than two team accounts')
 
   return {
-    url, logins, office, teams, faults, real: fake === null, page, login, api,
+    url, logins, office, teams, faults, real: fake === null, propose: fake?.propose, page, login, api,
     close: async () => {
       await browser.close()
       await fake?.close()

@@ -34,12 +34,12 @@ const en: typeof zh = {
     measures: 'Measures', to: 'to', areas: 'Areas in force', relay: 'Issued by the weather service; relayed only',
   },
   bar: {
-    live: 'Live', connecting: 'Live: reconnecting', down: 'Live: broken', parts: 'Parts', partsUnknown: 'Parts: unknown', rest: 'the other {n} work',
+    live: 'Live', connecting: 'Live: reconnecting', down: 'Live: broken', fine: 'All {n} parts work', partsUnknown: 'Parts: unknown', rest: 'the other {n} work',
     notReady: 'not ready', note: 'note', version: 'Version', asOf: 'Data as of {t}', stale: 'Data is stale',
   },
   part: {
     store: 'store', roster: 'roster', influxd: 'InfluxDB program', influx: 'history', journal: 'journal', notify: 'outlet', dispatch: 'dispatch',
-    fleet: 'device health', downlink: 'downlink', engine: 'rules', danger: 'fire danger', warnings: 'warnings', capfeed: 'warning feeds', posture: 'readiness', quarantine: 'quarantine', intake: 'intake', drain: 'drain', downsampling: 'summaries', owntracks: 'OwnTracks', chirpstack: 'ChirpStack', tts: 'TTS', mqtt: 'MQTT', broker: 'MQTT',
+    fleet: 'device health', rules: 'rule file', downlink: 'downlink', engine: 'judging', danger: 'fire danger', warnings: 'warnings', capfeed: 'warning feeds', posture: 'readiness', quarantine: 'quarantine', intake: 'intake', drain: 'drain', downsampling: 'summaries', owntracks: 'OwnTracks', chirpstack: 'ChirpStack', tts: 'TTS', mqtt: 'MQTT', broker: 'MQTT',
   },
   alerts: {
     title: 'Alerts', firing: 'Firing', resolved: 'Resolved', empty: 'No alert is firing',
@@ -66,7 +66,7 @@ const en: typeof zh = {
     wind_gust_ms: 'Gust m/s', wind_dir_deg: 'Wind from °', rain_mm: 'Rain mm', pressure_hpa: 'Pressure hPa', co_ppm: 'CO ppm',
     co2_ppm: 'CO₂ ppm', smoke_obs_pct_m: 'Smoke %/m', pm25_ugm3: 'PM2.5 µg/m³', flame: 'Flame', fuel_moist_pct: 'Fuel moisture %',
     solar_wm2: 'Solar W/m²', rssi_dbm: 'Signal dBm', buffered: 'Buffered', uptime_s: 'Uptime s', online: 'Online', tamper: 'Tamper',
-    calibrating: 'Calibrating', active: 'SOS', moving: 'Moving',
+    calibrating: 'Calibrating', active: 'SOS', frp_mw: 'Power MW', category: 'Category', danger: 'Fire danger', moving: 'Moving',
   },
   class: { position: 'Position', sos: 'SOS', report: 'Report', environment: 'Environment', status: 'Status' },
   orders: {

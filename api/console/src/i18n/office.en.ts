@@ -13,8 +13,8 @@ const en: typeof zh = {
     pixels: 'Pixels', size: 'Pixel width', level: { low: 'low', nominal: 'nominal', high: 'high' }, notJudged: 'not judged yet', noAlert: 'raised no alert', toAlert: 'Show alert', outside: 'outside', unread: 'Hotspots not read: {reason}',
   },
   incident: {
-    n: '{n} alerts', noAlerts: 'no visible alert', state: { open: 'to verify', confirmed: 'fire confirmed', refuted: 'refuted', closed: 'over' }, confirm: 'Confirm fire', refute: 'Refute', sureConfirm: 'It is a fire', sureRefute: 'It is no fire',
-    confirmHint: 'Lesser sensor alerts of the place no longer disturb.', refuteHint: 'The incident ends and gives no more orders by itself.', note: 'Note (optional)', by: '{what} by {who}', quiet: 'alerts are over', quietSince: 'quiet since', more: '{n} more alerts', fold: 'Fold',
+    n: 'alerts: {n}', noAlerts: 'no visible alert', state: { open: 'to verify', confirmed: 'fire confirmed', refuted: 'refuted', closed: 'over' }, confirm: 'Confirm fire', refute: 'Refute', sureConfirm: 'It is a fire', sureRefute: 'It is no fire',
+    confirmHint: 'Lesser sensor alerts of the place no longer disturb.', refuteHint: 'The incident ends and gives no more orders by itself.', note: 'Note (optional)', by: '{what} by {who}', quiet: 'alerts are over', quietSince: 'quiet since', more: '{n} more', fold: 'Fold',
     order: 'Order', mark: 'Incident: {s}',
   },
   why: {
@@ -22,9 +22,10 @@ const en: typeof zh = {
     by: { season: 'season', warning: 'warning', danger: 'fire danger', special_day: 'special day', unknown: 'unknown, taken strictly' }, inputs: 'Surroundings when measured', season: 'Season', warning: 'Warning', danger: 'Fire danger', dry: 'Days without rain', special: 'Special day',
     unknown: 'unknown', none: 'none', heldLevel: 'held', outcome: { actionable: 'late, still calls people', record_only: 'late, on record only', closes_question: 'late, answered what was open' }, late: 'Late data', held: 'Held back',
     heldBy: { inhibition: 'inhibition', silence: 'silence', late: 'late', calibrating: 'calibrating', blind: 'blind time', gate: 'gate', incident: 'same incident' }, nothingHeld: 'nothing was held back', rule: 'Rule', condition: 'Condition',
-    suspect: '{f} bound', f: { latest: 'latest', min: 'min', max: 'max', avg: 'mean', rise: 'rise', rate: 'rate', count: 'count', age: 'age' }, value: { baseline_temp_c: 'Baseline air °C', temp_rise_c: 'Rise °C', silent_s: 'Silent s', expect_s: 'Interval s', limit_s: 'Allowed s', expected: 'Expected', silent: 'Silent', recent: 'Lately silent', confidence_pct: 'Confidence %', frp_mw: 'Power MW', pixels: 'Pixels' },
+    suspect: '{f} bound', f: { latest: 'latest', min: 'min', max: 'max', avg: 'mean', rise: 'rise', rate: 'rate', count: 'count', age: 'age' }, value: { baseline_temp_c: 'Baseline air °C', temp_rise_c: 'Rise °C', silent_s: 'Silent s', expect_s: 'Interval s', limit_s: 'Allowed s', expected: 'Expected', silent: 'Silent', recent: 'Lately silent', confidence_pct: 'Confidence %', frp_mw: 'Power MW', pixels: 'Pixels', satellites: 'Satellites', size_km: 'Pixel width km' },
     series: 'Series around it', moment: 'moment of judgement', threshold: 'bound {n}', proof: 'evidence', noSeries: 'No series to draw', missing: 'Series incomplete: {reason}',
   },
+  bundle: { many: 'and more, {n} areas', ack: 'Acknowledge all', busy: 'Acknowledging…' },
   hush: { silenced: 'Silenced', inhibited: 'Inhibited', show: 'Show hushed', by: 'because', until: 'until', hidden: '{n} more are hushed' },
   silence: {
     open: 'Silence…', title: 'Silence', make: 'Silence', busy: 'Saving…', what: 'What', scope: { one: 'this rule of this device', device: 'every rule of this device', area: 'this rule in {n}' }, until: 'Until', ends: 'ends at {t}', reason: 'Reason (needed)', reasonPlaceholder: 'e.g. planned burning, checked with the village',
@@ -33,7 +34,7 @@ const en: typeof zh = {
     holdbacks: 'Hold-backs', holdbacksHint: 'What rules judged and did not raise; the newest 500.', noHoldbacks: 'Nothing was held back', times: '{n}×', away: 'Cannot be read: {reason}',
   },
   ready: {
-    title: 'Readiness', table: 'Table {v}', effective: 'in force since {d}', tableBy: 'by {a}', approvedBy: 'approved by {a}', showTable: 'Show the table', tableAway: 'Table not read: {reason}',
+    title: 'Readiness', table: 'Table {v}', effective: 'in force since {d}', tableBy: 'by {a}', fromFile: 'from a file', approvedBy: 'approved by {a}', showTable: 'Show the table', tableAway: 'Table not read: {reason}',
     n: '{n} to confirm', calm: 'Nothing to confirm', unread: 'Readiness not read: {reason}', all: 'All to confirm', clear: 'Clear', chosen: '{n} chosen', filter: 'Find a township', onlyOpen: 'Only those to confirm', professional: 'Professional teams',
     posture: { normal: 'Normal', standby: 'Standby', defence: 'Defence', combat_ready: 'Combat ready', emergency: 'Emergency' },
     col: { area: 'Area', now: 'Now', proposed: 'Proposed', why: 'Why', inputs: 'Inputs', measures: 'Measures' }, since: 'since', by: 'by {who}', automatic: 'by the table', same: 'as it is', open: 'to confirm', degraded: 'inputs incomplete', easing: 'since {t} only {p} is needed',

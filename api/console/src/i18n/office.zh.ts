@@ -21,9 +21,10 @@ export default {
     by: { season: '防火期', warning: '预警', danger: '火险', special_day: '特殊时段', unknown: '不明从严' }, inputs: '测量时的背景', season: '防火期', warning: '预警', danger: '火险', dry: '连续无有效降水', special: '特殊时段',
     unknown: '不明', none: '无', heldLevel: '沿用', outcome: { actionable: '迟到，仍须处置', record_only: '迟到，只作记录', closes_question: '迟到，答复了未决的问题' }, late: '迟到数据', held: '被拦下的动作',
     heldBy: { inhibition: '抑制', silence: '静默', late: '迟到', calibrating: '校准中', blind: '盲区', gate: '门槛', incident: '同一事件' }, nothingHeld: '没有被拦下的', rule: '规则', condition: '条件',
-    suspect: '{f} 警戒值', f: { latest: '最新', min: '最小', max: '最大', avg: '平均', rise: '上升', rate: '变化率', count: '条数', age: '距今' }, value: { baseline_temp_c: '基线气温 ℃', temp_rise_c: '升温 ℃', silent_s: '已静默 s', expect_s: '应报间隔 s', limit_s: '容许 s', expected: '应报台数', silent: '失联台数', recent: '近期失联', confidence_pct: '置信度 %', frp_mw: '辐射功率 MW', pixels: '像元数' },
+    suspect: '{f} 警戒值', f: { latest: '最新', min: '最小', max: '最大', avg: '平均', rise: '上升', rate: '变化率', count: '条数', age: '距今' }, value: { baseline_temp_c: '基线气温 ℃', temp_rise_c: '升温 ℃', silent_s: '已静默 s', expect_s: '应报间隔 s', limit_s: '容许 s', expected: '应报台数', silent: '失联台数', recent: '近期失联', confidence_pct: '置信度 %', frp_mw: '辐射功率 MW', pixels: '像元数', satellites: '卫星数', size_km: '像元宽 km' },
     series: '前后曲线', moment: '判定时刻', threshold: '警戒值 {n}', proof: '证据', noSeries: '没有可画的曲线', missing: '曲线不全：{reason}',
   },
+  bundle: { many: '等 {n} 处', ack: '全部确认', busy: '正在确认…' },
   hush: { silenced: '已静默', inhibited: '被抑制', show: '显示被抑制的', by: '因', until: '至', hidden: '另有 {n} 条被抑制' },
   silence: {
     open: '静默…', title: '静默', make: '开始静默', busy: '正在保存…', what: '静默什么', scope: { one: '此设备的此规则', device: '此设备的所有规则', area: '{n} 的此规则' }, until: '到何时', ends: '将于 {t} 结束', reason: '原因（必填）', reasonPlaceholder: '例如：已与村委核实为计划烧除',
@@ -32,7 +33,7 @@ export default {
     holdbacks: '拦下记录', holdbacksHint: '规则判断后没有告警的情形，保留最近 500 条。', noHoldbacks: '没有拦下记录', times: '{n} 次', away: '读不到：{reason}',
   },
   ready: {
-    title: '备勤', table: '备勤表 {v}', effective: '自 {d} 起施行', tableBy: '{a} 编制', approvedBy: '{a} 批准', showTable: '查看备勤表', tableAway: '备勤表没有读到：{reason}',
+    title: '备勤', table: '备勤表 {v}', effective: '自 {d} 起施行', tableBy: '{a} 编制', fromFile: '来自文件', approvedBy: '{a} 批准', showTable: '查看备勤表', tableAway: '备勤表没有读到：{reason}',
     n: '{n} 处待确认', calm: '没有待确认的建议', unread: '备勤状态没有读到：{reason}', all: '全部待确认', clear: '取消选择', chosen: '已选 {n} 处', filter: '找乡镇', onlyOpen: '只看待确认', professional: '专业森林消防队',
     posture: { normal: '正常', standby: '待命', defence: '防御', combat_ready: '临战', emergency: '紧急防火' },
     col: { area: '区域', now: '当前', proposed: '建议', why: '理由', inputs: '依据', measures: '要求' }, since: '自', by: '{who}', automatic: '按表自动', same: '与当前一致', open: '待确认', degraded: '依据不全', easing: '条件自 {t} 起只需 {p}',

@@ -32,12 +32,12 @@ export default {
     measures: '防御措施', to: '至', areas: '生效区域', relay: '由气象部门发布，本系统只转发',
   },
   bar: {
-    live: '实时', connecting: '实时重连中', down: '实时中断', parts: '部件', partsUnknown: '部件状态未知', rest: '其余 {n} 项正常',
+    live: '实时', connecting: '实时重连中', down: '实时中断', fine: '{n} 个部件正常', partsUnknown: '部件状态未知', rest: '其余 {n} 项正常',
     notReady: '未就绪', note: '提示', version: '版本', asOf: '数据截至 {t}', stale: '数据陈旧',
   },
   part: {
     store: '数据库', roster: '名册', influxd: '历史库程序', influx: '历史库', journal: '收件日志', notify: '下发通道', dispatch: '叫应',
-    fleet: '设备健康', downlink: '指令下行', engine: '研判', danger: '火险评定', warnings: '气象预警', capfeed: '预警接收', posture: '备勤', quarantine: '隔离区', intake: '接收', drain: '入库', downsampling: '汇总', owntracks: 'OwnTracks', chirpstack: 'ChirpStack', tts: 'TTS', mqtt: 'MQTT', broker: 'MQTT',
+    fleet: '设备健康', rules: '规则', downlink: '指令下行', engine: '研判', danger: '火险评定', warnings: '气象预警', capfeed: '预警接收', posture: '备勤', quarantine: '隔离区', intake: '接收', drain: '入库', downsampling: '汇总', owntracks: 'OwnTracks', chirpstack: 'ChirpStack', tts: 'TTS', mqtt: 'MQTT', broker: 'MQTT',
   },
   alerts: {
     title: '告警', firing: '未解除', resolved: '已解除', empty: '没有未解除的告警',
@@ -64,7 +64,7 @@ export default {
     wind_gust_ms: '阵风 m/s', wind_dir_deg: '风向 °', rain_mm: '雨量 mm', pressure_hpa: '气压 hPa', co_ppm: '一氧化碳 ppm',
     co2_ppm: '二氧化碳 ppm', smoke_obs_pct_m: '烟雾 %/m', pm25_ugm3: 'PM2.5 µg/m³', flame: '火焰', fuel_moist_pct: '可燃物含水率 %',
     solar_wm2: '辐射 W/m²', rssi_dbm: '信号 dBm', buffered: '缓存条数', uptime_s: '运行 s', online: '在线', tamper: '拆动',
-    calibrating: '校准中', active: '求救', moving: '移动',
+    calibrating: '校准中', active: '求救', frp_mw: '辐射功率 MW', category: '类别', danger: '火险等级', moving: '移动',
   },
   class: { position: '位置', sos: '求救', report: '上报', environment: '环境', status: '状态' },
   orders: {

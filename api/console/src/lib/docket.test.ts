@@ -46,10 +46,17 @@ it('sorts what waits for a person above what somebody has seen to', () => {
 })
 
 it('marks one place for a fire, and every SOS', () => {
-  const all = [alert('1', { incident: 'in' }), alert('2', { incident: 'in' }), alert('sos', { incident: 'in', rule: 'sos' }), alert('3', { hush }), alert('4', { lat: null })]
+  const all = [alert('1', { incident: 'in' }), alert('2', { incident: 'in', lat: 39.01 }), alert('sos', { incident: 'in', rule: 'sos' }), alert('3', { hush }), alert('4', { lat: null })]
   expect(marksOf(all, [incident('in')], '').map((m) => m.id)).toEqual(['in', 'sos'])
   expect(marksOf(all, [incident('in')], '2').map((m) => m.id)).toEqual(['in', '2', 'sos'])
   expect(marksOf(all, [incident('in', { state: 'closed' })], '').map((m) => m.id)).toEqual(['1', '2', 'sos'])
+})
+
+it('tells of many areas once, and of a few one by one; none of them is a place on the map', () => {
+  const of = (n: number) => Array.from({ length: n }, (_, i) => alert(`${i}`, { rule: 'danger_4', device: '' }))
+  expect(docketOf([...of(5), alert('x', { severity: 'yellow' })], [], now).items.map((x) => x.alerts.length)).toEqual([5, 1])
+  expect(docketOf(of(3), [], now).items).toHaveLength(3)
+  expect(marksOf(of(5), [], '2').map((m) => m.id)).toEqual(['2'])
 })
 
 it('knows an SOS', () => {

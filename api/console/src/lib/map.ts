@@ -73,7 +73,7 @@ export class WatchMap {
     const level: ExpressionSpecification = ['get', 'level']
     map.addLayer({
       id: 'danger', type: 'fill', source: 'danger',
-      paint: { 'fill-color': ['match', level, 1, dangerColours[1]!, 2, dangerColours[2]!, 3, dangerColours[3]!, 4, dangerColours[4]!, 5, dangerColours[5]!, dangerColours[0]!], 'fill-opacity': ['match', level, 0, 0.35, 0.55] },
+      paint: { 'fill-color': ['match', level, 1, dangerColours[1]!, 2, dangerColours[2]!, 3, dangerColours[3]!, 4, dangerColours[4]!, 5, dangerColours[5]!, dangerColours[0]!], 'fill-opacity': ['match', level, 0, 0.35, 0.7] },
     })
     map.addLayer({ id: 'danger-unknown', type: 'fill', source: 'danger', filter: ['==', level, 0], paint: { 'fill-pattern': 'hatch-unknown', 'fill-opacity': 0.55 } })
     map.addLayer({ id: 'danger-marked', type: 'fill', source: 'danger', filter: ['get', 'marked'], paint: { 'fill-pattern': 'hatch-marked', 'fill-opacity': 0.5 } })
