@@ -126,8 +126,13 @@ func (s settings) programs() error {
 			errs = append(errs, fmt.Errorf("%s is missing: %s", path, how))
 		}
 	}
-	need(s.firewatch[0], "make build")
-	need(s.influxd, "make bin/influxd")
+	if slices.ContainsFunc(s.experiments, func(e experiment) bool { return !e.alone }) {
+		need(s.firewatch[0], "make build")
+		need(s.influxd, "make bin/influxd")
+	}
+	if slices.ContainsFunc(sides, func(sd side) bool { return sd.name == prometheusSide && s.takes(sd) }) {
+		need(s.prometheus, "make bin/prometheus")
+	}
 	if slices.ContainsFunc(sides, func(sd side) bool { return sd.telegraf != "" && s.takes(sd) }) {
 		need(s.telegraf, "make bin/telegraf")
 	}
@@ -146,10 +151,11 @@ func (s settings) takes(sd side) bool {
 
 // wants reports whether the side takes part in the experiment.
 func (s settings) wants(e experiment, sd side) bool {
-	if len(s.sides) > 0 {
-		return slices.Contains(s.sides, sd.name)
+	own := slices.Contains(e.sides, sd.name)
+	if len(s.sides) == 0 {
+		return own
 	}
-	return slices.Contains(e.sides, sd.name)
+	return slices.Contains(s.sides, sd.name) && (own || !e.only && !sd.judges)
 }
 
 // line is a run in brief.
@@ -192,7 +198,7 @@ func (s settings) versions(ctx context.Context) string {
 	if mosquitto, err := mosquittoProgram(s.mosquitto); err == nil {
 		out = append(out, first(mosquitto, "-h"))
 	}
-	for _, p := range [][2]string{{"Telegraf", s.telegraf}, {"InfluxDB", s.influxd}} {
+	for _, p := range [][2]string{{"Telegraf", s.telegraf}, {"InfluxDB", s.influxd}, {"Prometheus", s.prometheus}} {
 		if info, err := buildinfo.ReadFile(p[1]); err == nil { // they call themselves unknown
 			out = append(out, p[0]+" "+info.Main.Version)
 		}

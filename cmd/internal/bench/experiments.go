@@ -17,6 +17,8 @@ type experiment struct {
 	about  func(s settings) string
 	sides  []string
 	within bool // another experiment does it too
+	alone  bool // neither firewatch nor InfluxDB run as a process
+	only   bool // other sides cannot do it
 	table  []column
 	claims []claim
 	run    func(ctx context.Context, s settings, sd side) (values, error)
@@ -51,6 +53,14 @@ const (
 	keyTries    = "tries"  // connections that failed in the storm
 	keyStorm    = "storm"  // s of CPU in the storm: broker and consumer
 	keyStormers = "stormers"
+	keyShare    = "share"  // % of a processor
+	keyHeap     = "heap"   // KiB per device
+	keyAllocs   = "allocs" // objects per reading
+	keyTick     = "tick"   // ms
+	keyAlerts   = "alerts"
+	keyFires    = "fires"
+	keySeries   = "series"
+	keyStored   = "stored" // alerts that were found
 )
 
 var costs = []column{
@@ -176,6 +186,57 @@ func experiments() []experiment {
 			},
 			claims: []claim{{"readings lost by firewatch", figure("embedded", keyLost), 0, true}},
 			run:    storm,
+		},
+		{
+			name: "judge", title: "what judging costs, beside the same rules for a poll", alone: true, only: true,
+			about: func(s settings) string {
+				return fmt.Sprintf("%d devices, 11 trackers to 9 sensors, each with a reading every %s, and %d fires among them. The engine judges %d of them in simulated time with the shipped rules and a store of its own, after %s that fill its windows. Prometheus is told the fields that rules look at, after 35 minutes that fill its windows, for %s at real speed, and evaluates the same rules (deploy/bench/rules.yml) every 15 s. Heap is what stays after the garbage is collected, without what was there before.",
+					s.deviceCount(20_000), s.every, storyFires, s.judged, s.warm, s.length(peerLength))
+			},
+			sides: []string{engineSide, prometheusSide},
+			table: []column{
+				{keyCPU, "CPU-s per million readings", 2},
+				{keyShare, "CPU at that pace, % of one", 2},
+				{keyHeap, "heap per device, KiB", 1},
+				{keyMemory, "RSS per device, KiB", 1},
+				{keyAllocs, "allocations per reading", 2},
+				{keyTick, "a tick, or an evaluation, ms", 1},
+				{keySeries, "series", 0},
+				{keyAlerts, "alerts", 0},
+				{keyFires, "fires found", 0},
+				{keyP50, "reading → alert p50, ms", 0},
+				{keyP99, "p99, ms", 0},
+			},
+			claims: []claim{
+				{"CPU-s per million readings of the engine", figure(engineSide, keyCPU), 10, true},
+				{"heap per device of the engine in KiB", figure(engineSide, keyHeap), 8, true},
+				{"fires found by the engine", figure(engineSide, keyFires), storyFires, false},
+				{"CPU, engine : Prometheus", against(engineSide, prometheusSide, keyCPU), 1. / 5, true},
+				{"heap, engine : Prometheus", against(engineSide, prometheusSide, keyHeap), 1, true},
+			},
+			run: judge,
+		},
+		{
+			name: "alert-latency", title: "from publishing a fire to the alert in the store", only: true,
+			about: func(s settings) string {
+				return fmt.Sprintf("%d readings/s of %d devices; beside them %d sensors, one after the other in %s, publish one reading of a fire each. The store is looked at every %s.", s.rate, s.deviceCount(alertDevices), s.alerts, s.length(alertLength), alertPoll)
+			},
+			sides: []string{"all"},
+			table: []column{
+				{keyStored, "alerts", 0},
+				{keyP50, "stored p50, ms", 1},
+				{keyP99, "p99, ms", 1},
+				{keyMax, "most, ms", 1},
+				{keyAckP50, "PUBACK p50, ms", 1},
+				{keyAckP99, "p99, ms", 1},
+				{keyLoadCPU, "CPU, % of one", 1},
+				{keyLost, "lost", 0},
+			},
+			claims: []claim{
+				{"publish → alert stored, p99 in ms", figure("all", keyP99), 100, true},
+				{"fires without an alert", figure("all", keyLost), 0, true},
+			},
+			run: alertLatency,
 		},
 	}
 }

@@ -28,6 +28,9 @@ func run() int {
 	if len(os.Args) > 1 && os.Args[1] == loadCommand {
 		return runLoad(os.Stdin, os.Stdout)
 	}
+	if len(os.Args) > 2 && os.Args[1] == judgeCommand {
+		return runJudge(os.Args[2], os.Stdout)
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second signal ends the process
 	defer stop()
@@ -53,6 +56,10 @@ type settings struct {
 	duration time.Duration // of a paced experiment; 0: its own
 	storm    string        // drop or kill
 	runs     int
+	judged   int           // readings of the experiment judge
+	warm     time.Duration // of simulated time before them
+	alerts   int           // of alert-latency
+	profile  string        // file that gets the engine's CPU profile; empty: none
 
 	quiet   time.Duration // longest wait for an idle machine
 	timeout time.Duration // of one run
@@ -65,6 +72,7 @@ type settings struct {
 	firewatch    []string // program and first arguments
 	influxd      string
 	telegraf     string
+	prometheus   string
 	mosquitto    string
 	files        int // that one process may have open
 }
@@ -81,9 +89,13 @@ func parse(args []string, usage io.Writer) (settings, error) {
 	fs.IntVar(&s.n, "n", 300_000, "messages of drain, live and burst")
 	fs.IntVar(&s.devices, "devices", 0, "devices; 0: drain 1000 on 8 connections, fleet and storm 20000, else 200; each has its own connection but in drain")
 	fs.IntVar(&s.window, "window", 64, "messages of one connection that wait for their PUBACK; drain has 16 times as many")
-	fs.IntVar(&s.rate, "rate", 2000, "messages a second of latency")
-	fs.DurationVar(&s.every, "every", 30*time.Second, "time between two readings of a device of fleet")
-	fs.DurationVar(&s.duration, "duration", 0, "how long latency (20s) and fleet (90s) last")
+	fs.IntVar(&s.rate, "rate", 2000, "messages a second of latency and alert-latency")
+	fs.DurationVar(&s.every, "every", 30*time.Second, "time between two readings of a device of fleet and judge")
+	fs.DurationVar(&s.duration, "duration", 0, "how long latency (20s), fleet (90s), Prometheus in judge (3m) and alert-latency (60s) last")
+	fs.IntVar(&s.judged, "judged", 1_000_000, "readings that judge measures")
+	fs.DurationVar(&s.warm, "warm", time.Hour, "simulated time that fills the windows before them")
+	fs.IntVar(&s.alerts, "alerts", 240, "fires of alert-latency")
+	fs.StringVar(&s.profile, "profile", "", "file that gets the CPU profile of the engine in judge")
 	fs.StringVar(&s.storm, "storm", stormDrop, "drop: all connections are cut at once; kill: the broker is killed and started again")
 	fs.IntVar(&s.runs, "runs", 3, "undisturbed runs of each side")
 	sides := fs.String("sides", "", "only these, comma-separated: "+strings.Join(sideNames(), ", "))
@@ -98,13 +110,14 @@ func parse(args []string, usage io.Writer) (settings, error) {
 	program := fs.String("firewatch", "bin/firewatch", "program")
 	fs.StringVar(&s.influxd, "influxd", "bin/influxd", "program")
 	fs.StringVar(&s.telegraf, "telegraf", "bin/telegraf", "program")
+	fs.StringVar(&s.prometheus, "prometheus", "bin/prometheus", "program")
 	fs.StringVar(&s.mosquitto, "mosquitto", "", "program; found by itself in the PATH and /usr/sbin")
 	fs.Usage = func() {
 		fmt.Fprint(usage, "Usage: go run ./cmd/internal/bench EXPERIMENT… [flags]\n\n") //nolint:errcheck // a closed terminal
 		for _, e := range experiments() {
-			fmt.Fprintf(usage, "  %-8s %s\n", e.name, e.title) //nolint:errcheck // a closed terminal
+			fmt.Fprintf(usage, "  %-13s %s\n", e.name, e.title) //nolint:errcheck // a closed terminal
 		}
-		fmt.Fprint(usage, "  all      every one of them\n\n") //nolint:errcheck // a closed terminal
+		fmt.Fprint(usage, "  all           every one of them\n\n") //nolint:errcheck // a closed terminal
 		fs.SetOutput(usage)
 		fs.PrintDefaults()
 	}
@@ -155,6 +168,8 @@ func (s *settings) check(words []string) error {
 		{"-window", s.window, 1, 4000},
 		{"-rate", s.rate, 1, 1_000_000},
 		{"-runs", s.runs, 1, 100},
+		{"-judged", s.judged, 1, 100_000_000},
+		{"-alerts", s.alerts, 1, 10_000},
 	} {
 		if f.n < f.low || f.n > f.high {
 			errs = append(errs, fmt.Errorf("%s: %d; want %d to %d", f.name, f.n, f.low, f.high))

@@ -67,10 +67,13 @@ func (t table) median(name, key string) (mid, low, high float64, ok bool) {
 }
 
 // ratio is that of a side's median to Telegraf's.
-func ratio(of, key string) func(table) (float64, bool) {
+func ratio(of, key string) func(table) (float64, bool) { return against(of, "telegraf", key) }
+
+// against is the ratio of a side's median to another's.
+func against(of, than, key string) func(table) (float64, bool) {
 	return func(t table) (float64, bool) {
 		a, _, _, okA := t.median(of, key)
-		b, _, _, okB := t.median("telegraf", key)
+		b, _, _, okB := t.median(than, key)
 		return a / b, okA && okB && b > 0
 	}
 }

@@ -26,6 +26,7 @@ type side struct {
 	mosquitto bool   // else the broker in firewatch
 	telegraf  string // its flush interval; empty: firewatch
 	roles     string // of firewatch
+	judges    bool   // takes part in judge only, and has no broker
 }
 
 var sides = []side{
@@ -34,7 +35,15 @@ var sides = []side{
 	{name: "paho", label: "mosquitto + firewatch", mosquitto: true, roles: "ingest"},
 	{name: "embedded", label: "firewatch", roles: "ingest"},
 	{name: "all", label: "firewatch, all three roles", roles: "ingest,alerts,api"},
+	{name: engineSide, label: "firewatch's engine", judges: true},
+	{name: prometheusSide, label: "Prometheus", judges: true},
 }
+
+// The sides of judge.
+const (
+	engineSide     = "engine"
+	prometheusSide = "prometheus"
+)
 
 func sideNames() (names []string) {
 	for _, s := range sides {
@@ -58,6 +67,7 @@ type world struct {
 	consumer *process // the broker itself when that is firewatch
 	loads    *loads
 	before   float64 // CPU of processes that were killed
+	sensors  int     // beside the devices, for fires
 }
 
 // session is the client id of the consumer at mosquitto, and secretOf the
@@ -70,7 +80,12 @@ const (
 // newWorld starts InfluxDB and mosquitto, where a session waits for the consumer, and
 // gives firewatch its roster. extra devices are those of probes.
 func newWorld(ctx context.Context, s settings, sd side, devices int) (w *world, err error) {
-	w = &world{settings: s, side: sd, loads: &loads{}}
+	return newWorldWith(ctx, s, sd, devices, 0)
+}
+
+// newWorldWith has sensors beside the devices.
+func newWorldWith(ctx context.Context, s settings, sd side, devices, sensors int) (w *world, err error) {
+	w = &world{settings: s, side: sd, loads: &loads{}, sensors: sensors}
 	if w.dir, err = os.MkdirTemp(s.dir, sd.name+"-"); err != nil {
 		return w, err
 	}
@@ -117,9 +132,13 @@ func (w *world) seed(ctx context.Context, devices int) error {
 		return err
 	}
 	var list bytes.Buffer
-	list.WriteString("id,kind,area,expect_s,secret\n")
+	list.WriteString("id,kind,area,expect_s,secret,lat,lon\n")
 	for i := range devices {
-		fmt.Fprintf(&list, "%s,tracker,130624100,300,%s\n", deviceID(i), secretOf)
+		fmt.Fprintf(&list, "%s,tracker,130624100,300,%s,,\n", deviceID(i), secretOf)
+	}
+	for i := range w.sensors {
+		lat, lon := sensorSite(i)
+		fmt.Fprintf(&list, "%s,sensor,130624100,300,%s,%.5f,%.5f\n", sensorID(i), secretOf, lat, lon)
 	}
 	for name, text := range map[string]string{"areas.geojson": areas, "teams.csv": "id,name,kind,area\n", "devices.csv": list.String()} {
 		if err := os.WriteFile(filepath.Join(folder, name), []byte(text), 0o600); err != nil {
