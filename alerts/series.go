@@ -282,7 +282,7 @@ func (tr *track) add(t int64, v float32) {
 			return
 		}
 	}
-	tr.points = slices.Insert(tr.points, at, point{off, v})
+	tr.points = slices.Insert(roomFor(tr.points), at, point{off, v})
 	if len(tr.points) > maxPoints {
 		tr.thin()
 	}
@@ -301,13 +301,13 @@ func (tr *track) rebase(t int64) bool {
 	return true
 }
 
-// forget lets the older half go once none of it can be looked at any more.
+// forget lets the oldest part go once none of it can be looked at any more.
 func (tr *track) forget(span int64) {
-	half := len(tr.points) / 2
-	if half < 8 || tr.base+int64(tr.points[half-1].off) > tr.last()-2*span {
+	n := oldest(len(tr.points))
+	if n >= len(tr.points) || tr.base+int64(tr.points[n-1].off) > tr.last()-2*span {
 		return
 	}
-	tr.points = append(tr.points[:0], tr.points[half:]...)
+	tr.points = append(tr.points[:0], tr.points[n:]...)
 	by := tr.points[0].off
 	for i := range tr.points {
 		tr.points[i].off -= by

@@ -420,7 +420,7 @@ func TestAnOutageIsOneAlertAndHoldsTheOthers(t *testing.T) {
 	var outage alerts.Alert
 	minute := func(after time.Duration, back int) {
 		now := noon.Add(after)
-		count := alerts.CountySilence{County: someAreas["130633"]}
+		count := alerts.CountySilence{County: someAreas["130633"], Expected: len(devices)}
 		for _, d := range devices {
 			count.Count(now, &s.rule, &d.st)
 		}

@@ -175,15 +175,15 @@ func silenceOver(now time.Time, st SubjectState, why string) (SubjectState, []Fi
 // CountySilence counts the devices of a county.
 type CountySilence struct {
 	County   Area
-	Expected int
+	Expected int // devices that must report
 	Silent   int // pending and not told, held, or firing
 	Recent   int // of them, those that fell silent within Storm.Within
 	Held     []Evidence
 }
 
-// Count adds a device that is expected, with its state.
+// Count takes in the state of one of the devices that are expected. A device that is
+// surely alive need not be counted.
 func (s *CountySilence) Count(now time.Time, rule *Rule, st *SubjectState) {
-	s.Expected++
 	if st.State != Pending && st.State != Firing {
 		return
 	}

@@ -38,20 +38,22 @@ func (q quantity) field() contract.Field {
 
 // sample is one reading of a sensor as the fire rule sees it.
 type sample struct {
-	measured, received int64 // ms since 1970
-	seq                uint64
+	measured, received int64                  // ms since 1970
+	seq                uint64                 // 1 more than the reading's; 0: it has none
 	v                  [numQuantities]float32 // NaN: the reading does not have it
 	base               float32                // °C, the sensor's usual temperature; NaN: unknown
 	suspect, strong    uint8                  // bits by quantity
-	hasSeq             bool
-	calm               bool // every quantity is below the lower threshold
-	mute               bool // calibrating: does not judge
+	calm               bool                   // every quantity is below the lower threshold
+	mute               bool                   // calibrating: does not judge
 }
 
 var nan32 = float32(math.NaN())
 
 func newSample(r *contract.Reading) (s sample, ok bool) {
-	s = sample{measured: r.Measured.UnixMilli(), received: r.Received.UnixMilli(), seq: r.Seq, hasSeq: r.HasSeq, base: nan32}
+	s = sample{measured: r.Measured.UnixMilli(), received: r.Received.UnixMilli(), base: nan32}
+	if r.HasSeq {
+		s.seq = r.Seq + 1
+	}
 	for q := range numQuantities {
 		s.v[q] = nan32
 		if x, has := r.Values.Get(q.field()); has {
@@ -68,7 +70,7 @@ func (s *sample) same(o *sample) bool {
 	if s.measured != o.measured {
 		return false
 	}
-	if s.hasSeq && o.hasSeq {
+	if s.seq != 0 && o.seq != 0 {
 		return s.seq == o.seq
 	}
 	for q := range numQuantities {
@@ -128,17 +130,17 @@ func (w *Window) insert(s sample) (in *[]sample, at int, fresh bool) {
 		list = append(list[:0], list[drop:]...)
 		at -= drop
 	}
-	*in = slices.Insert(list, at, s)
+	*in = slices.Insert(roomFor(list), at, s)
 	return in, at, true
 }
 
-// forget lets go of what the time has passed: the older half of the live window
+// forget lets go of what the time has passed: the oldest part of the live window
 // once none of it can be looked at any more, and late samples that came hours
 // ago.
 func (w *Window) forget(s *sample) {
 	span := WindowSpan.Milliseconds()
-	if half := len(w.live) / 2; half >= 16 && w.live[half-1].measured <= s.measured-2*span {
-		w.live = append(w.live[:0], w.live[half:]...)
+	if n := oldest(len(w.live)); n <= len(w.live) && w.live[n-1].measured <= s.measured-2*span {
+		w.live = append(w.live[:0], w.live[n:]...)
 	}
 	if n := len(w.late); n > 0 && w.late[n-1].received <= s.received-4*span {
 		w.late = nil
@@ -247,4 +249,18 @@ func markFrom(list []sample, i int, l *limits) {
 	for ; i < len(list) && list[i].measured <= until; i++ {
 		mark(list, i, l)
 	}
+}
+
+// oldest is how many of so many points go at a time: few, so that windows hold
+// little more than can be looked at, and not one by one, because the others move
+// up.
+func oldest(n int) int { return max(8, n/8) }
+
+// roomFor makes room for one more. There are two windows of tens of thousands of
+// devices: a slice that doubles would leave a third of it empty.
+func roomFor[T any](list []T) []T {
+	if len(list) < cap(list) {
+		return list
+	}
+	return append(make([]T, 0, len(list)+oldest(len(list))), list...)
 }

@@ -35,6 +35,12 @@ type bench struct {
 	demo     bool
 	subjects map[contract.DeviceID]*subject
 	order    []*subject // by id
+	// alive spares ticks: until when, ns since 1970, no silence can be found, by
+	// index of the rule and of the subject in order; 0: it must be looked at. It is
+	// a lower bound, for news only moves the deadline on.
+	alive    [][]int64
+	due      []int32        // of order: what this tick looks at
+	expected map[string]int // devices that must report, by county
 	cells    map[cell][]*subject
 	outages  map[outageKey]*alerts.SubjectState // and townships under a condition
 	towns    []alerts.Area                      // by code
@@ -77,9 +83,6 @@ type subject struct {
 	strange  bool                   // not in the roster
 	disabled bool
 	held     []alerts.HeldBack // the newest things held back
-	// aliveUntil spares ticks: no silence can be found before it. It is a lower
-	// bound, for news only moves the deadline on.
-	aliveUntil []time.Time // by index of the rule
 }
 
 type outageKey struct {

@@ -21,7 +21,7 @@ func (b *bench) subject(id contract.DeviceID) *subject {
 	if s == nil {
 		s = &subject{
 			id: id, strange: true, ctx: alerts.Context{Areas: b.areas, Demo: b.demo, Listening: b.listening, Sources: b.sources},
-			states: make([]*alerts.SubjectState, len(b.rules)), lazy: make([]bool, len(b.rules)), aliveUntil: make([]time.Time, len(b.rules)),
+			states: make([]*alerts.SubjectState, len(b.rules)), lazy: make([]bool, len(b.rules)),
 		}
 		b.subjects[id] = s
 	}

@@ -68,6 +68,7 @@ func (b *bench) swap(ctx context.Context) error {
 	for _, s := range b.subjects {
 		b.move(s, moved)
 	}
+	b.alive = nil // the limits may be others
 	outages := make(map[outageKey]*alerts.SubjectState, len(b.outages))
 	for key, st := range b.outages {
 		if k, ok := moved[key.rule]; ok {
@@ -116,9 +117,9 @@ func (b *bench) swap(ctx context.Context) error {
 func (b *bench) move(s *subject, moved map[int]int) {
 	states, lazy := s.states, s.lazy
 	n := len(b.rules)
-	s.states, s.lazy, s.aliveUntil = make([]*alerts.SubjectState, n), make([]bool, n), make([]time.Time, n)
+	s.states, s.lazy = make([]*alerts.SubjectState, n), make([]bool, n)
 	for i, k := range moved {
-		s.states[k], s.lazy[k] = states[i], lazy[i] // aliveUntil is worked out anew: the limits may be others
+		s.states[k], s.lazy[k] = states[i], lazy[i]
 		if st := states[i]; st != nil && b.rules[k].ByArea() && s.ctx.Device != nil {
 			if id := st.Standing(); id != "" {
 				b.byArea[outageKey{k, s.ctx.Device.Area}] = areaAlert{string(s.id), id}

@@ -87,20 +87,13 @@ func (b *bench) silence(now time.Time, i int) {
 			counties[k.county] = &alerts.CountySilence{County: b.county(k.county)}
 		}
 	}
-	for _, s := range b.order {
-		if d := s.ctx.Device; d == nil || d.Expect <= 0 || d.Disabled || s.county == "" {
-			continue
-		}
-		c := counties[s.county]
-		if c == nil {
-			c = &alerts.CountySilence{County: b.county(s.county)}
-			counties[s.county] = c
-		}
-		switch st := s.states[i]; {
-		case st == nil || now.Before(s.aliveUntil[i]):
-			c.Expected++
-		default:
-			c.Count(now, rule, st)
+	for code, n := range b.expected {
+		counties[code] = &alerts.CountySilence{County: b.county(code), Expected: n}
+	}
+	alive := b.overdue(now, i)
+	for _, k := range b.due {
+		if s := b.order[k]; s.mustReport() && s.states[i] != nil {
+			counties[s.county].Count(now, rule, s.states[i])
 		}
 	}
 	for _, code := range slices.Sorted(maps.Keys(counties)) {
@@ -119,10 +112,8 @@ func (b *bench) silence(now time.Time, i int) {
 		b.pend.states[st] = i
 		b.note(now, i, st, found)
 	}
-	for _, s := range b.order {
-		if now.Before(s.aliveUntil[i]) {
-			continue
-		}
+	for _, k := range b.due {
+		s := b.order[k]
 		s.ctx.Outage = ""
 		if st := b.outages[outageKey{i, s.county}]; st != nil {
 			s.ctx.Outage = st.Standing()
@@ -130,10 +121,38 @@ func (b *bench) silence(now time.Time, i int) {
 		if s.states[i] != nil || s.ctx.Device != nil && s.ctx.Device.Expect > 0 {
 			b.step(now, i, s, alerts.Input{Kind: alerts.Tick})
 			if st := s.states[i]; st != nil {
-				s.aliveUntil[i] = rule.AliveUntil(st, &s.ctx)
+				if until := rule.AliveUntil(st, &s.ctx); !until.IsZero() {
+					alive[k] = until.UnixNano()
+				}
 			}
 		}
 	}
+}
+
+// overdue finds the subjects that may be silent under the rule, and returns until
+// when each is not, for the caller to go on with.
+func (b *bench) overdue(now time.Time, i int) (alive []int64) {
+	if len(b.alive) != len(b.rules) {
+		b.alive = make([][]int64, len(b.rules))
+	}
+	if len(b.alive[i]) != len(b.order) {
+		b.alive[i] = make([]int64, len(b.order))
+	}
+	alive, b.due = b.alive[i], b.due[:0]
+	at := now.UnixNano()
+	for k, until := range alive {
+		if at >= until {
+			alive[k] = 0
+			b.due = append(b.due, int32(k)) //nolint:gosec // there are not that many
+		}
+	}
+	return alive
+}
+
+// mustReport tells whether the device counts among those of its county.
+func (s *subject) mustReport() bool {
+	d := s.ctx.Device
+	return d != nil && d.Expect > 0 && !d.Disabled && s.county != ""
 }
 
 func (b *bench) county(code string) alerts.Area {
@@ -212,7 +231,6 @@ func (b *bench) reloadRoster(ctx context.Context, version int64, demo bool) erro
 	slices.SortFunc(b.towns, func(x, y alerts.Area) int { return cmp.Compare(x.Code, y.Code) })
 	for _, s := range b.subjects {
 		s.strange, s.disabled, s.county = true, false, ""
-		clear(s.aliveUntil)
 		s.ctx.Device, s.ctx.Areas, s.ctx.Demo = nil, b.areas, b.demo
 	}
 	for i := range devices {
@@ -235,6 +253,12 @@ func (b *bench) reloadRoster(ctx context.Context, version int64, demo bool) erro
 
 func (b *bench) sort() {
 	b.order = slices.SortedFunc(maps.Values(b.subjects), func(x, y *subject) int { return cmp.Compare(x.id, y.id) })
+	b.alive, b.expected = nil, make(map[string]int)
+	for _, s := range b.order {
+		if s.mustReport() {
+			b.expected[s.county]++
+		}
+	}
 }
 
 // surroundings are an area's at this tick.

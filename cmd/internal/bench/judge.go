@@ -144,6 +144,9 @@ func (t *trial) run(ctx context.Context) (v verdict, err error) {
 	v.Ticks = (ownCPU() - begin) / idle * 1000
 	v.Heap = float64(heap()-before) / (1 << 20)
 	v.RSS = memoryOf(os.Getpid(), "VmRSS")
+	if err := heapProfile(t.Profile); err != nil {
+		return v, err
+	}
 	runtime.KeepAlive(desk)
 	return v, p.outcome(ctx, store, &v)
 }

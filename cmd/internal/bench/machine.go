@@ -191,3 +191,15 @@ func profile(path string) (stop func(), err error) {
 		_ = f.Close()
 	}, nil
 }
+
+// heapProfile writes what is in use of the heap beside the CPU profile.
+func heapProfile(path string) error {
+	if path == "" {
+		return nil
+	}
+	f, err := os.Create(path + ".heap")
+	if err != nil {
+		return err
+	}
+	return errors.Join(pprof.Lookup("heap").WriteTo(f, 0), f.Close())
+}

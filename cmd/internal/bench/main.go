@@ -95,7 +95,7 @@ func parse(args []string, usage io.Writer) (settings, error) {
 	fs.IntVar(&s.judged, "judged", 1_000_000, "readings that judge measures")
 	fs.DurationVar(&s.warm, "warm", time.Hour, "simulated time that fills the windows before them")
 	fs.IntVar(&s.alerts, "alerts", 240, "fires of alert-latency")
-	fs.StringVar(&s.profile, "profile", "", "file that gets the CPU profile of the engine in judge")
+	fs.StringVar(&s.profile, "profile", "", "file that gets the CPU profile of the engine in judge; the heap goes to FILE.heap")
 	fs.StringVar(&s.storm, "storm", stormDrop, "drop: all connections are cut at once; kill: the broker is killed and started again")
 	fs.IntVar(&s.runs, "runs", 3, "undisturbed runs of each side")
 	sides := fs.String("sides", "", "only these, comma-separated: "+strings.Join(sideNames(), ", "))
