@@ -5,6 +5,7 @@ INFLUXD_VERSION  := v1.8.3
 GOLANGCI_VERSION := v2.15.0
 GOFUMPT_VERSION  := v0.12.0
 TELEGRAF_VERSION := v1.37.2
+PROMETHEUS_VERSION := v0.312.0
 
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 DATA    ?= data/demo
@@ -83,7 +84,17 @@ bin/telegraf: ## the peer of make bench, built from its module with the plugins 
 	@mkdir -p bin
 	GOBIN=$(CURDIR)/bin GOFLAGS="-mod=mod -buildvcs=false" go install -tags custom,$(TELEGRAF_PLUGINS) github.com/influxdata/telegraf/cmd/telegraf@$(TELEGRAF_VERSION)
 
-bench: bin/influxd bin/telegraf build ## benchmarks, then firewatch beside mosquitto + Telegraf into bin/bench.md (half an hour; RUNS=1: ten minutes)
+# Prometheus cannot be installed by its version alone, because its go.mod replaces
+# and excludes modules: it is built from a module of its own that lasts for the build.
+bin/prometheus: ## the peer of the engine, without service discovery and without its web pages
+	@echo "· 编译 Prometheus $(PROMETHEUS_VERSION)（约三分钟，仅一次）  building prometheus, once …"
+	@mkdir -p bin
+	@dir=$$(mktemp -d) && cd $$dir && export GOFLAGS="-mod=mod -buildvcs=false" && go mod init peer 2>/dev/null \
+		&& go get github.com/prometheus/prometheus/cmd/prometheus@$(PROMETHEUS_VERSION) 2>/dev/null \
+		&& go build -trimpath -tags remove_all_sd -o $(CURDIR)/bin/prometheus github.com/prometheus/prometheus/cmd/prometheus; \
+		code=$$?; rm -rf $$dir; exit $$code
+
+bench: bin/influxd bin/telegraf bin/prometheus build ## benchmarks, then firewatch beside mosquitto + Telegraf, and its engine beside Prometheus, into bin/bench.md (40 minutes; RUNS=1: fifteen)
 	go test -run '^$$' -bench . -benchmem ./firmware-contracts/... ./ingest/... ./alerts/...
 	go run ./cmd/internal/bench all -runs $(RUNS) -o bin/bench.md -json bin/bench.jsonl
 

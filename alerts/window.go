@@ -254,7 +254,7 @@ func markFrom(list []sample, i int, l *limits) {
 // oldest is how many of so many points go at a time: few, so that windows hold
 // little more than can be looked at, and not one by one, because the others move
 // up.
-func oldest(n int) int { return max(8, n/8) }
+func oldest(n int) int { return max(8, n/16) }
 
 // roomFor makes room for one more. There are two windows of tens of thousands of
 // devices: a slice that doubles would leave a third of it empty.

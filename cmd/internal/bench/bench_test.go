@@ -22,6 +22,8 @@ func TestMain(m *testing.M) {
 		switch os.Args[1] {
 		case loadCommand:
 			os.Exit(runLoad(os.Stdin, os.Stdout)) //nolint:forbidigo // the test binary is the program then
+		case judgeCommand:
+			os.Exit(runJudge(os.Args[2], os.Stdout)) //nolint:forbidigo // the same
 		case "firewatch":
 			os.Exit(app.Run(context.Background(), app.Env{Args: os.Args[2:], Environ: os.Environ(), Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr})) //nolint:forbidigo // the same
 		}
@@ -52,6 +54,7 @@ func small(t *testing.T, args ...string) settings {
 		t.Fatal(err)
 	}
 	s.firewatch = []string{self, "firewatch"}
+	s.prometheus = filepath.Join(root, "bin/prometheus")
 	return s
 }
 
@@ -69,6 +72,8 @@ func TestEveryExperiment(t *testing.T) {
 		{"all roles", []string{"burst", "-n", "100", "-devices", "200", "-sides", "all"}},
 		{"latency", []string{"latency", "-rate", "100", "-devices", "20", "-duration", "1s", "-sides", "embedded"}},
 		{"fleet", []string{"fleet", "-devices", "60", "-every", "400ms", "-duration", "1s", "-sides", "embedded"}},
+		{"judge", []string{"judge", "-devices", "400", "-judged", "2000", "-warm", "2m", "-sides", "engine"}},
+		{"alert-latency", []string{"alert-latency", "-rate", "100", "-devices", "20", "-duration", "2s", "-alerts", "5", "-sides", "all"}},
 		{"storm", []string{"storm", "-devices", "30", "-storm", "kill", "-sides", "embedded"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -151,6 +156,8 @@ func TestParse(t *testing.T) {
 		{"fleet -storm rain", "-storm"},
 		{"fleet -devices 100000", "-devices"},
 		{"live -every 0", "-every"},
+		{"judge -judged 0", "-judged: 0"},
+		{"alert-latency -alerts 0", "-alerts: 0"},
 	} {
 		if _, err := parse(strings.Fields(tt.args), &bytes.Buffer{}); err == nil || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%q: got %v, want %q", tt.args, err, tt.want)
@@ -164,7 +171,7 @@ func TestParse(t *testing.T) {
 	for _, e := range s.experiments {
 		names = append(names, e.name)
 	}
-	if got := strings.Join(names, " "); got != "drain live burst latency fleet" {
+	if got := strings.Join(names, " "); got != "drain live burst latency fleet judge alert-latency" {
 		t.Errorf("all is %s", got)
 	}
 }

@@ -315,7 +315,7 @@ func (v values) judged(x verdict, devices int) {
 	v[keyHeap] = x.Heap * 1024 / float64(devices)
 	v[keyMemory] = x.RSS * 1024 / float64(devices)
 	v[keyAllocs], v[keyTick] = x.Allocs, x.Ticks
-	v[keyFires] = float64(x.Fires)
+	v[keyLost] = float64(storyFires - x.Fires)
 	for _, n := range x.Alerts {
 		v[keyAlerts] += float64(n)
 	}

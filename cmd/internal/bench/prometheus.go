@@ -365,7 +365,7 @@ func (p *peer) figures(ctx context.Context, v values, seen *sightings, base floa
 		}
 	}
 	v[keyAlerts] = float64(len(told))
-	v[keyFires] = 0
+	v[keyLost] = storyFires
 	var took []float64
 	for i := range p.devices {
 		from, ok := p.burning(i)
@@ -373,7 +373,7 @@ func (p *peer) figures(ctx context.Context, v values, seen *sightings, base floa
 			continue
 		}
 		if at, found := seen.seen[deviceID(i)]; found {
-			v[keyFires]++
+			v[keyLost]--
 			took = append(took, at.Sub(p.firstSaid(i, from)).Seconds()*1000)
 		}
 	}
