@@ -15,6 +15,7 @@ const (
 	OnTracker SubjectKind = "tracker" // each reading of a tracker
 	OnSensor  SubjectKind = "sensor"  // each reading of a sensor
 	OnArea    SubjectKind = "area"    // each township, as time goes
+	OnCounty  SubjectKind = "county"  // the townships of each county together, as time goes
 )
 
 // Bounds of one condition.

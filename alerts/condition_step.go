@@ -98,6 +98,9 @@ func (r *Rule) sceneNow(now time.Time, id contract.DeviceID, ctx *Context) (scen
 // may raise an alert, or be put on record, and clears nothing.
 func stepCondition(now time.Time, rule *Rule, st SubjectState, in Input, ctx *Context) (SubjectState, []Finding) {
 	id := contract.DeviceID(st.Subject)
+	if rule.Condition.Counties() {
+		return stepCounty(now, rule, st, ctx)
+	}
 	switch in.Kind {
 	case Observe:
 		return st, nil

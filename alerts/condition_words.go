@@ -16,6 +16,7 @@ type scene struct {
 	ctx    *Context
 	id     contract.DeviceID
 	r      *contract.Reading // nil: none
+	towns  []string          // names of the townships that count; of a county
 }
 
 func (s *scene) local() time.Time { return time.UnixMilli(s.at).In(Zone) }

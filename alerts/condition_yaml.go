@@ -42,12 +42,19 @@ func (c *ruleCheck) condition(at string, l *ruleLine, r *Rule) {
 		On: x.On, When: x.When, Clear: x.Clear, K: 1, N: 1, ByArea: x.Key == "area", UnknownFires: x.Unknown == "fire",
 		looks: map[contract.Field]time.Duration{},
 	}
-	c.want(len(x.On) > 0, at+".on", "want some of tracker, sensor, area")
+	c.want(len(x.On) > 0, at+".on", "want some of tracker, sensor, area, county")
 	for _, on := range x.On {
-		c.want(on == OnTracker || on == OnSensor || on == OnArea, at+".on", "%q: want tracker, sensor or area", on)
+		c.want(slices.Contains([]SubjectKind{OnTracker, OnSensor, OnArea, OnCounty}, on), at+".on", "%q: want tracker, sensor, area or county", on)
 	}
-	area := slices.Contains(x.On, OnArea)
-	c.want(!area || len(x.On) == 1, at+".on", "area stands alone")
+	county := slices.Contains(x.On, OnCounty)
+	area := county || slices.Contains(x.On, OnArea)
+	c.want(!area || len(x.On) == 1, at+".on", "area and county stand alone")
+	if county {
+		rule := at[:len(at)-len(".condition")]
+		c.want(l.For == 0, rule+".for", "not of a county: its townships count at once")
+		c.want(l.ClearAfter == 0, rule+".clear_after", "not of a county: its townships count until the condition is over")
+		c.want(l.Order == nil, rule+".order", "not of a county: no team is the nearest to all of it")
+	}
 	c.want(slices.Contains([]string{"", "device", "area"}, x.Key), at+".key", "%q: want device or area", x.Key)
 	c.want(slices.Contains([]string{"", "hold", "fire"}, x.Unknown), at+".unknown", "%q: want hold or fire", x.Unknown)
 	if of := x.Of; of != nil {
@@ -84,8 +91,8 @@ func (c *ruleCheck) condition(at string, l *ruleLine, r *Rule) {
 	}
 	c.want(x.Summary != "", at+".summary", "want one sentence in Chinese")
 	c.want(x.SummaryEn != "", at+".summary_en", "want one sentence in English")
-	out.zh = c.template(&cc, at+".summary", x.Summary)
-	out.en = c.template(&cc, at+".summary_en", x.SummaryEn)
+	out.zh = c.template(&cc, at+".summary", x.Summary, county)
+	out.en = c.template(&cc, at+".summary_en", x.SummaryEn, county)
 	r.Condition = out
 }
 
@@ -132,11 +139,15 @@ func (c *ruleCheck) isBlock(path string) bool {
 // template is a sentence with expressions in braces.
 type template struct {
 	words []string     // one more than values
-	of    []expression // between them; without any function: who or where
+	of    []expression // between them; without any function: one of the names below
 	names []string
 }
 
-func (c *ruleCheck) template(cc *compiler, path, source string) (t template) {
+// ofTemplates are what a sentence may have beside expressions; those that are
+// true are of a county's alone.
+var ofTemplates = map[string]bool{"device": false, "where": false, "townships": true, "how_many": true}
+
+func (c *ruleCheck) template(cc *compiler, path, source string, county bool) (t template) {
 	key := path[strings.LastIndexByte(path, '.')+1:]
 	c.want(len(source) <= maxSummary, path, "%d bytes, at most %d are allowed", len(source), maxSummary)
 	rest := source
@@ -153,7 +164,9 @@ func (c *ruleCheck) template(cc *compiler, path, source string) (t template) {
 		}
 		inner = strings.TrimSpace(inner)
 		x := expression{}
-		if inner != "device" && inner != "where" {
+		if ofCounty, is := ofTemplates[inner]; is {
+			c.want(county || !ofCounty, path, "{%s} is of a rule on county", inner)
+		} else {
 			var err error
 			if x, err = cc.compile(inner, ""); err != nil {
 				c.fault(path, "%s: {%s}: %v", key, inner, err)
@@ -182,6 +195,10 @@ func (t *template) fill(s *scene, english bool) string {
 			out.WriteString(s.ctx.whoEn(s.id))
 		case t.names[i] == "device":
 			out.WriteString(s.ctx.who(s.id))
+		case t.names[i] == "townships":
+			out.WriteString(listed(s.towns))
+		case t.names[i] == "how_many":
+			out.WriteString(strconv.Itoa(len(s.towns)))
 		default:
 			out.WriteString(t.of[i].words(s, english))
 		}

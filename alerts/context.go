@@ -73,8 +73,10 @@ type Context struct {
 	// Series are the device's recent values; nil: none are known, or it is no device.
 	Series *Series
 	Others Sightings // what other sensors measure; nil: it is not known
-	// Place is the township that is judged, in place of a device.
+	// Place is the township that is judged, in place of a device; or the county,
+	// by its Towns.
 	Place *Area
+	Towns []Town
 	// AreaAlert is the alert of the rule that stands for the township of another
 	// device; empty: none does.
 	AreaAlert string

@@ -79,6 +79,7 @@ type Memory struct {
 	CalibratedT time.Time   `json:"calibrating_t,omitzero"` // measured time of the word about it
 	Known       time.Time   `json:"known,omitzero"`         // since when the device is expected
 	Held        string      `json:"held,omitempty"`         // the alert that stands for this one
+	Towns       []string    `json:"towns,omitempty"`        // the townships that an alert of their county lists
 }
 
 // SubjectState is all that a rule knows about one subject. Its durable part is

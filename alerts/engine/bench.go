@@ -44,7 +44,8 @@ type bench struct {
 	cells    map[cell][]*subject
 	outages  map[outageKey]*alerts.SubjectState // and townships under a condition
 	towns    []alerts.Area                      // by code
-	byArea   map[outageKey]areaAlert            // of conditions with one alert per township
+	counties []county
+	byArea   map[outageKey]areaAlert // of conditions with one alert per township
 
 	seasons   *alerts.SeasonTable
 	seasonsAt time.Time

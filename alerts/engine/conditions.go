@@ -3,6 +3,7 @@ package engine
 import (
 	"fmt"
 	"runtime/debug"
+	"slices"
 	"time"
 
 	"go.uber.org/zap"
@@ -77,6 +78,15 @@ func (b *bench) conditions(now time.Time, i int) {
 		for k := range b.towns {
 			b.township(now, i, &b.towns[k])
 		}
+	case rule.Condition.Counties():
+		for k := range b.counties {
+			b.overTowns(now, i, &b.counties[k])
+		}
+		for key := range b.outages { // of counties, or of townships, that are no more judged
+			if key.rule == i && !slices.ContainsFunc(b.counties, func(c county) bool { return c.area.Code == key.county }) {
+				b.overTowns(now, i, &county{area: b.county(key.county)})
+			}
+		}
 	case rule.Timed():
 		for _, s := range b.order {
 			if b.worth(now, i, s, nil) {
@@ -87,16 +97,55 @@ func (b *bench) conditions(now time.Time, i int) {
 }
 
 func (b *bench) township(now time.Time, i int, a *alerts.Area) {
-	rule, key := &b.rules[i], outageKey{i, a.Code}
+	rule := &b.rules[i]
 	ctx := alerts.Context{Areas: b.areas, Place: a, Demo: b.demo, Around: b.surroundings(now, a.Code), Sources: b.sources}
+	if b.outages[outageKey{i, a.Code}] == nil && !b.asker.HoldsNow(rule, now, "", &ctx) {
+		return
+	}
+	b.place(now, i, a, &ctx)
+}
+
+// county is a county with its townships, by code, and what is around them.
+type county struct {
+	area  alerts.Area
+	towns []alerts.Town
+}
+
+// countiesOf groups townships by their county; one that has none stands alone.
+func countiesOf(areas alerts.Areas, towns []alerts.Area) (out []county) {
+	for _, t := range towns {
+		of := t
+		for _, up := range areas.Chain(t.Code) {
+			if up.Level == alerts.County {
+				of = up
+			}
+		}
+		k := slices.IndexFunc(out, func(c county) bool { return c.area.Code == of.Code })
+		if k < 0 {
+			k, out = len(out), append(out, county{area: of})
+		}
+		out[k].towns = append(out[k].towns, alerts.Town{Area: t})
+	}
+	return out
+}
+
+// overTowns judges a county by its townships.
+func (b *bench) overTowns(now time.Time, i int, c *county) {
+	for k := range c.towns {
+		c.towns[k].Around = b.surroundings(now, c.towns[k].Area.Code)
+	}
+	ctx := alerts.Context{Areas: b.areas, Place: &c.area, Towns: c.towns, Demo: b.demo, Sources: b.sources}
+	b.place(now, i, &c.area, &ctx)
+}
+
+// place asks the rule about a place, and remembers what is the matter with it.
+func (b *bench) place(now time.Time, i int, a *alerts.Area, ctx *alerts.Context) {
+	key := outageKey{i, a.Code}
 	st := b.outages[key]
 	if st == nil {
-		if !b.asker.HoldsNow(rule, now, "", &ctx) {
-			return
-		}
-		st = &alerts.SubjectState{Rule: rule.Name, Subject: alerts.AreaSubject(a.Code)}
+		st = &alerts.SubjectState{Rule: b.rules[i].Name, Subject: alerts.AreaSubject(a.Code)}
 	}
-	next, found, ok := b.safely(now, i, st, alerts.Input{Kind: alerts.Tick}, &ctx)
+	next, found, ok := b.safely(now, i, st, alerts.Input{Kind: alerts.Tick}, ctx)
 	if !ok {
 		return
 	}

@@ -229,6 +229,7 @@ func (b *bench) reloadRoster(ctx context.Context, version int64, demo bool) erro
 		}
 	}
 	slices.SortFunc(b.towns, func(x, y alerts.Area) int { return cmp.Compare(x.Code, y.Code) })
+	b.counties = countiesOf(b.areas, b.towns)
 	for _, s := range b.subjects {
 		s.strange, s.disabled, s.county = true, false, ""
 		s.ctx.Device, s.ctx.Areas, s.ctx.Demo = nil, b.areas, b.demo
