@@ -290,7 +290,7 @@ func (p hotspotPort) UnjudgedHotspots(_ context.Context, limit int) ([]alerts.Ho
 		if !p.judged[h.ID] {
 			out = append(out, *h)
 		} else if i == p.hotspots {
-			p.ledger.hotspots++
+			p.hotspots++
 		}
 	}
 	return out, nil

@@ -337,7 +337,7 @@ func hourDangers(tb testing.TB, hours []hour) (out []alerts.AreaDanger) {
 			dry = 0
 		}
 		out = append(out, alerts.AreaDanger{
-			Area: "130600", Day: day.Day.String(), Level: alerts.DangerLevel(day.Level), Method: alerts.DangerHTZ, DryDays: dry, //nolint:gosec // 0..5
+			Area: "130600", Day: day.Day.String(), Level: alerts.DangerLevel(day.Level), Method: alerts.DangerHTZ, DryDays: dry,
 		})
 	}
 	return out

@@ -227,9 +227,9 @@ func describe(a *alerts.Alert, start time.Time) string {
 // words are pairs of keys and values, without those that are empty.
 func words(pairs ...string) string {
 	var out []string
-	for i := 0; i < len(pairs); i += 2 {
-		if pairs[i+1] != "" {
-			out = append(out, pairs[i]+": "+pairs[i+1])
+	for pair := range slices.Chunk(pairs, 2) {
+		if value := pair[len(pair)-1]; value != "" {
+			out = append(out, pair[0]+": "+value)
 		}
 	}
 	return "{" + strings.Join(out, ", ") + "}"

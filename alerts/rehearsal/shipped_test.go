@@ -10,8 +10,8 @@ import (
 )
 
 // shipped finds the rule sets that scripts name.
-func shipped(t testing.TB) func(string) (alerts.RuleSet, error) {
-	t.Helper()
+func shipped(tb testing.TB) func(string) (alerts.RuleSet, error) {
+	tb.Helper()
 	return func(ref string) (alerts.RuleSet, error) {
 		if ref == "demo" {
 			return alerts.ParseRules(alerts.DemoRules())
@@ -23,6 +23,7 @@ func shipped(t testing.TB) func(string) (alerts.RuleSet, error) {
 const ruleTests = "../rules/tests"
 
 func TestShippedRules(t *testing.T) {
+	t.Parallel()
 	files, err := filepath.Glob(filepath.Join(ruleTests, "*.yaml"))
 	if err != nil || len(files) == 0 {
 		t.Fatalf("%d tests of the shipped rules: %v", len(files), err)
