@@ -26,8 +26,10 @@ const (
 	callsReach = 24 * time.Hour
 	nearReach  = 10 * time.Minute
 	wideEvery  = time.Hour
-	// pastSlice is the measured time that one question is about.
+	// pastSlice is the measured time that one question is about, and farSlice where
+	// few answers are expected: there asking costs more than what is found.
 	pastSlice = 10 * time.Minute
+	farSlice  = time.Hour
 	// compareEvery is how often an engine whose feed is not what fills history
 	// compares the two; compareAfter is how long a reading may be on its way to one
 	// of them.
@@ -297,18 +299,24 @@ func (l *look) ask(reach time.Duration) {
 			begin = p.from
 		}
 	}
-	for ; begin.Before(end); begin = begin.Add(pastSlice) {
-		at := period{begin, begin.Add(pastSlice)}
+	for begin.Before(end) {
+		at := period{begin, begin.Add(farSlice)}
+		if at.to.After(l.from.Add(-nearReach)) || l.observes(at) {
+			at.to = begin.Add(pastSlice)
+		}
 		if at.to.After(end) {
 			at.to = end
 		}
 		q := alerts.PastQuery{From: at.from, To: at.to}
-		if !at.meets(l.observe[0]) && !at.meets(l.observe[1]) {
+		if !l.observes(at) {
 			q.ReceivedFrom, q.ReceivedTo = l.from, l.until
 		}
 		l.plan = append(l.plan, q)
+		begin = at.to
 	}
 }
+
+func (l *look) observes(at period) bool { return at.meets(l.observe[0]) || at.meets(l.observe[1]) }
 
 // question puts the plan's questions and hands the answers over, run by run.
 func (b *bench) question(ctx context.Context, plan []alerts.PastQuery, out chan<- found) {

@@ -3,6 +3,7 @@ package engine
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"time"
@@ -274,9 +275,7 @@ func (n *notice) add(t *tally, from, to time.Time) {
 		n.tally, n.from, n.to = newTally(), from, to
 	}
 	n.tally.readings += t.readings
-	for id, still := range t.raised {
-		n.tally.raised[id] = still
-	}
+	maps.Copy(n.tally.raised, t.raised)
 	if n.tally.cut.IsZero() {
 		n.tally.cut = t.cut
 	}

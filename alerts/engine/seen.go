@@ -17,6 +17,7 @@ const maxSeen = 1 << 20
 // again would change nothing; this is cheaper, and tells what was missed.
 type seen struct {
 	seed     maphash.Seed
+	most     int // in each generation
 	now, was map[uint64]struct{}
 	began    time.Time // since when now is filled
 	// whole is since when, by time of judging, all are remembered; zero: all.
@@ -24,7 +25,7 @@ type seen struct {
 }
 
 func newSeen(at time.Time) *seen {
-	return &seen{seed: maphash.MakeSeed(), now: make(map[uint64]struct{}), began: at}
+	return &seen{seed: maphash.MakeSeed(), most: maxSeen, now: make(map[uint64]struct{}), began: at}
 }
 
 // key is the same for the same reading, however often and whenever it is
@@ -32,7 +33,7 @@ func newSeen(at time.Time) *seen {
 func (s *seen) key(r *contract.Reading) uint64 {
 	h := maphash.String(s.seed, string(r.Device))
 	mix := func(x uint64) { h = (h ^ x) * 0x9e3779b97f4a7c15; h ^= h >> 29 }
-	mix(uint64(r.Measured.UnixMilli())) //nolint:gosec // only compared
+	mix(uint64(r.Measured.UnixMilli()))
 	mix(uint64(r.Class))
 	if r.HasSeq {
 		mix(r.Seq)
@@ -46,8 +47,8 @@ func (s *seen) key(r *contract.Reading) uint64 {
 }
 
 func (s *seen) add(at time.Time, r *contract.Reading) {
-	if len(s.now) >= maxSeen {
-		s.was, s.now, s.whole, s.began = s.now, make(map[uint64]struct{}, maxSeen), s.began, at
+	if len(s.now) >= s.most {
+		s.was, s.now, s.whole, s.began = s.now, make(map[uint64]struct{}, s.most), s.began, at
 	}
 	s.now[s.key(r)] = struct{}{}
 }
