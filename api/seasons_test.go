@@ -1,6 +1,7 @@
 package api
 
 import (
+	"bytes"
 	"fmt"
 	"strings"
 	"testing"
@@ -51,7 +52,7 @@ func TestSeasonsTellTheirOriginSpecialDayAndNextChange(t *testing.T) {
 		if got := fmt.Sprintf("%s %v %s %s %s", text(d.InheritedFrom), d.Kinds, reason, text(d.Until), first); got != want {
 			t.Errorf("%s:\n got %s\nwant %s", query, got, want)
 		}
-		if d.Version != "baoding-sample-2" {
+		if d.Version != "baoding-sample-3" {
 			t.Errorf("version %q", d.Version)
 		}
 	}
@@ -78,7 +79,7 @@ func TestSeasonCalendar(t *testing.T) {
 	if strings.Join(got, ", ") != want {
 		t.Errorf("got %s", strings.Join(got, ", "))
 	}
-	if y.Year != 2033 || y.Version != "baoding-sample-2" || text(y.InheritedFrom) != "130630" {
+	if y.Year != 2033 || y.Version != "baoding-sample-3" || text(y.InheritedFrom) != "130630" {
 		t.Errorf("%+v", y)
 	}
 	if y := into[v1.SeasonCalendar](e.get("yixian", "/seasons/calendar?area=130630").want(200)); y.Year != 2026 {
@@ -87,5 +88,46 @@ func TestSeasonCalendar(t *testing.T) {
 	e.get("yixian", "/seasons/calendar").problem(400, "invalid")
 	e.get("yixian", "/seasons/calendar?area=999999").problem(404, "not_found")
 	e.get("yixian", "/seasons/calendar?area=130630&year=2101").problem(400, "invalid")
-	e.get("yixian", "/seasons/calendar?area=130630&year=2019").problem(404, "not_found") // before the table
+}
+
+// What an office's table says begins with the table.
+func TestNoSeasonsBeforeTheTable(t *testing.T) {
+	e := newEnv(t)
+	table, err := alerts.ParseSeasons(bytes.Replace(alerts.SampleSeasons(), []byte("effective: 1900-01-01"), []byte("effective: 2020-01-01"), 1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := e.store.SaveSeasons(t.Context(), table, begin); err != nil {
+		t.Fatal(err)
+	}
+	e.get("yixian", "/seasons/calendar?area=130630&year=2019").problem(404, "not_found")
+	if l := into[v1.List[v1.SeasonDay]](e.get("yixian", "/seasons?area=130630&date=2019-12-31").want(200)); len(l.Items) != 0 {
+		t.Errorf("before the table: %+v", l.Items)
+	}
+	if l := into[v1.List[v1.SeasonDay]](e.get("yixian", "/seasons?area=130630&date=2020-01-01").want(200)); len(l.Items) != 1 {
+		t.Errorf("with the table: %+v", l.Items)
+	}
+}
+
+// The sample tells the special days of two centuries.
+func TestSpecialDaysOfTwoCenturies(t *testing.T) {
+	e := newEnv(t)
+	e.sampleSeasons(t)
+	for date, want := range map[string]string{
+		"1900-01-31": "春节", "1900-04-05": "清明", "1911-04-06": "清明", "1949-01-29": "春节", "1976-04-04": "清明", "1985-02-20": "春节",
+		"1987-09-07": "中元", "2006-09-08": "-", "2006-08-08": "中元", "2014-11-22": "寒衣", "2014-10-24": "-", "2033-08-09": "中元",
+		"2033-10-23": "寒衣", "2034-02-19": "春节", "2057-10-28": "寒衣", "2097-08-21": "中元", "2100-02-09": "春节", "2100-04-05": "清明", "2100-12-31": "-",
+	} {
+		l := into[v1.List[v1.SeasonDay]](e.get("yixian", "/seasons?area=130630&date="+date).want(200))
+		if len(l.Items) != 1 {
+			t.Fatalf("%s: %d items", date, len(l.Items))
+		}
+		got := "-"
+		if x := l.Items[0].Special; x != nil && x.On == date {
+			got = x.Name
+		}
+		if got != want {
+			t.Errorf("%s: %s, want %s", date, got, want)
+		}
+	}
 }
