@@ -74,7 +74,7 @@ func TestDayOnWhichAllTownshipsCrossGivesOneAlertPerCounty(t *testing.T) {
 		for _, a := range w.alerts() {
 			names, ok := strings.CutPrefix(a.Summary[strings.Index(a.Summary, "："):], "：")
 			listed += len(strings.Split(names, "、"))
-			if !ok || a.Severity != alerts.Yellow || len(a.Area) != 6 || !strings.Contains(a.Summary, " 个乡镇火险等级升至 4 级（高度危险），最长连续无雨 9 天：") {
+			if !ok || a.Severity != alerts.Yellow || len(a.Area) != 6 || !strings.Contains(a.Summary, " 个乡镇火险等级升至 4 级（高度危险）以上，最长连续无雨 9 天：") {
 				t.Errorf("%+v", a)
 			}
 		}
@@ -83,7 +83,7 @@ func TestDayOnWhichAllTownshipsCrossGivesOneAlertPerCounty(t *testing.T) {
 		}
 		w.rate(5, codes...)
 		w.pass(time.Minute)
-		if is := w.standing(); len(is["danger_5"]) != 9 || len(is["danger_4"]) != 0 || len(w.alerts()) != 18 {
+		if is := w.standing(); len(is["danger_5"]) != 9 || len(is["danger_4"]) != 9 || len(w.alerts()) != 18 {
 			t.Errorf("at 5: %d, at 4: %d, of %d", len(is["danger_5"]), len(is["danger_4"]), len(w.alerts()))
 		}
 		w.rate(2, codes...)
