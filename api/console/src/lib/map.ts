@@ -286,11 +286,13 @@ export class WatchMap {
   }
 
   private under(e: MapMouseEvent): Pick {
+    // Where the ground tells something too, a device is met more exactly.
+    const reach = this.areaAt(e) === '' ? 8 : 5
     const nearest = (layer: string): string => {
       const { x, y } = e.point
       let best = ''
       let least = Infinity
-      for (const h of this.map.queryRenderedFeatures([[x - 8, y - 8], [x + 8, y + 8]], { layers: [layer] })) {
+      for (const h of this.map.queryRenderedFeatures([[x - reach, y - reach], [x + reach, y + reach]], { layers: [layer] })) {
         const at = this.map.project((h.geometry as GeoJSON.Point).coordinates as [number, number])
         const d = (at.x - x) ** 2 + (at.y - y) ** 2
         if (d < least) {
