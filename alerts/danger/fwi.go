@@ -105,15 +105,15 @@ func Next(prev Codes, in Noon, o Options) (Rating, error) {
 
 const rhCap = 99.9999
 
-// moisture is the water in fine litter, % of its dry mass. (1)
+// moisture is the water in fine litter, % of its dry mass (1).
 func moisture(ffmc, k float64) float64 { return k * (101 - ffmc) / (59.5 + ffmc) }
 
-// ffmcOf is the code of a litter moisture. (10)
+// ffmcOf is the code of a litter moisture (10).
 func ffmcOf(m, k float64) float64 {
 	return min(max(59.5*(250-m)/(k+m), 0), 101)
 }
 
-// wetted is the litter's moisture after rain that reached it. (3a, 3b)
+// wetted is the litter's moisture after rain that reached it (3a, 3b).
 func wetted(mo, rainMM float64) float64 {
 	mr := mo + 42.5*rainMM*math.Exp(-100/(251-mo))*(1-math.Exp(-6.93/rainMM))
 	if mo > 150 {

@@ -3,6 +3,7 @@ package danger
 import (
 	"encoding/json"
 	"math"
+	"strings"
 )
 
 // HTZDay is one local day's weather. NaN says that a figure is missing.
@@ -108,7 +109,7 @@ func HTZ(day HTZDay, since RainMemory) (Score, RainMemory, error) {
 	}
 	next := since.after(day.RainMM)
 	s := Score{}
-	note := ""
+	var titles []string
 	for _, f := range []struct {
 		value       float64
 		name, title string
@@ -120,11 +121,11 @@ func HTZ(day HTZDay, since RainMemory) (Score, RainMemory, error) {
 	} {
 		if math.IsNaN(f.value) {
 			s.Missing = append(s.Missing, f.name)
-			note += "、" + f.title
+			titles = append(titles, f.title)
 		}
 	}
 	if len(s.Missing) > 0 {
-		s.Note = "资料不足：缺" + note[len("、"):]
+		s.Note = "资料不足：缺" + strings.Join(titles, "、")
 		return s, next, nil
 	}
 	s.Rated = true

@@ -194,7 +194,7 @@ func TestHTZRefusesTheImpossible(t *testing.T) {
 		if !errors.As(err, &in) || in.Field != tt.field {
 			t.Errorf("want %s named, got %v", tt.field, err)
 		}
-		if m == m && next != m { //nolint:gocritic,staticcheck // false where NaN stands in it
+		if m == m && next != m { //nolint:gocritic // false where NaN stands in it
 			t.Errorf("%s: a refused day changed the memory", tt.field)
 		}
 	}

@@ -177,8 +177,7 @@ func figure(v float64) string {
 
 // cellError names the column of a refused field.
 func cellError(line int, err error) error {
-	var in *danger.InputError
-	if errors.As(err, &in) {
+	if in, ok := errors.AsType[*danger.InputError](err); ok {
 		return fmt.Errorf("line %d, column %s: %s; want %s", line, in.Field, in.Value, in.Want)
 	}
 	return fmt.Errorf("line %d: %w", line, err)

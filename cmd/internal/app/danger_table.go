@@ -189,8 +189,7 @@ func decimal(s string) (float64, bool) {
 
 // tableError names the line of a fault in the form of the table.
 func tableError(err error) error {
-	var p *csv.ParseError
-	if errors.As(err, &p) {
+	if p, ok := errors.AsType[*csv.ParseError](err); ok {
 		return fmt.Errorf("line %d, column %d: %w", p.Line, p.Column, p.Err)
 	}
 	return fmt.Errorf("reading the table: %w", err)
