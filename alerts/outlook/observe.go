@@ -50,7 +50,8 @@ var fieldNames = [numFields]string{"气温", "相对湿度", "风速", "降水"}
 type Observation struct {
 	// Noon is the mean of 11:30 to 12:30, and the rain of the 24 hours to 12:00.
 	Noon danger.Noon
-	// Day is of the local day or, while it lasts, of its last 24 hours.
+	// Day is of the local day or, while it lasts, of its last 24 hours; but its rain
+	// is always of the local day alone, so far: that of yesterday is counted already.
 	Day danger.HTZDay
 	// Hours are those of 24 in which each field of Day was measured: temperature,
 	// humidity, wind, rain. NoonRainHours are those of the rain up to noon.
@@ -116,7 +117,7 @@ type sums struct {
 const noonDue = 12*time.Hour + 40*time.Minute
 
 // NewObserver observes a local day as it is known at a time: while the day lasts,
-// its last 24 hours stand for it.
+// its last 24 hours stand for it, but for their rain before midnight.
 func NewObserver(day danger.Date, now time.Time) *Observer {
 	m := midnight(day)
 	o := &Observer{
@@ -159,10 +160,16 @@ func (o *Observer) Add(h Half) {
 	if in(h.At, o.dayFrom, o.dayTo) {
 		hour := int(h.At.Sub(o.dayFrom) / time.Hour)
 		for i, f := range fields {
-			if f.N > 0 {
-				s.day[i].merge(f)
-				s.hours[i] |= 1 << hour
+			if f.N == 0 {
+				continue
 			}
+			s.hours[i] |= 1 << hour
+			if i == rain && h.At.Before(o.midnight) {
+				// While the day lasts this shows that rain is measured, and is itself
+				// yesterday's: twice it would put the last rain a day too late.
+				continue
+			}
+			s.day[i].merge(f)
 		}
 	}
 	if in(h.At, o.noonFrom, o.noonTo) {

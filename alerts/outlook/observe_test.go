@@ -59,6 +59,45 @@ func TestObservationOfADay(t *testing.T) {
 	}
 }
 
+// Rain of yesterday is in yesterday's rating: today, while it lasts, is the day
+// after it, and not another day of rain.
+func TestYesterdaysRainIsNotTodays(t *testing.T) {
+	for name, tt := range map[string]struct {
+		now  time.Time
+		want float64
+	}{
+		"after midnight": {local(day0, 0, 20), 0},
+		"after noon":     {local(day0, 12, 44), 2},
+	} {
+		o := outlook.NewObserver(day0, tt.now)
+		from, to := o.Span()
+		for at := from; at.Before(to); at = at.Add(outlook.HalfHour) {
+			rain := 0.0
+			switch {
+			case at.Equal(local(day0-1, 15, 0)):
+				rain = 7
+			case at.Equal(local(day0, 9, 0)):
+				rain = 2
+			}
+			o.Add(steady(at, 20, 30, 3, rain))
+		}
+		got := o.Observations()["s-1"]
+		if got.Day.RainMM != tt.want || got.Hours != [4]int{24, 24, 24, 24} {
+			t.Errorf("%s: %+v", name, got)
+		}
+	}
+	// A station that measures no rain has none that is known.
+	o := outlook.NewObserver(day0, local(day0, 12, 44))
+	for at := local(day0, -11, 30); at.Before(local(day0, 12, 30)); at = at.Add(outlook.HalfHour) {
+		h := steady(at, 20, 30, 3, 0)
+		h.RainMM = outlook.Sum{}
+		o.Add(h)
+	}
+	if got := o.Observations()["s-1"]; !math.IsNaN(got.Day.RainMM) {
+		t.Errorf("no gauge: %+v", got.Day)
+	}
+}
+
 // While the day lasts its last 24 hours stand for it.
 func TestObservationOfADayThatLasts(t *testing.T) {
 	o := outlook.NewObserver(day0, local(day0, 12, 44))
