@@ -14,14 +14,19 @@ import (
 // declaration is the start of a document that declares its encoding.
 var declaration = regexp.MustCompile(`^<\?xml[ \t\r\n][^>]{0,200}?encoding[ \t\r\n]*=[ \t\r\n]*["']([A-Za-z][A-Za-z0-9._-]{0,40})["']`)
 
-// toUTF8 brings a document to UTF-8: from UTF-16 with a byte order mark, and from
-// what it declares, where Go knows it (GB2312, GBK, GB18030, Big5, ISO-8859-1 …).
+// toUTF8 brings a document to UTF-8: from UTF-16, with a byte order mark or told by
+// its first two letters, and from what it declares, where Go knows it (GB2312, GBK,
+// GB18030, Big5, ISO-8859-1 …).
 func toUTF8(doc []byte) ([]byte, error) {
 	switch {
 	case bytes.HasPrefix(doc, []byte("\xef\xbb\xbf")):
 		return doc[3:], nil
 	case bytes.HasPrefix(doc, []byte("\xfe\xff")), bytes.HasPrefix(doc, []byte("\xff\xfe")):
 		return decode(doc, "UTF-16", unicode.UTF16(unicode.BigEndian, unicode.ExpectBOM))
+	case bytes.HasPrefix(doc, []byte("<\x00?\x00")):
+		return decode(doc, "UTF-16", unicode.UTF16(unicode.LittleEndian, unicode.IgnoreBOM))
+	case bytes.HasPrefix(doc, []byte("\x00<\x00?")):
+		return decode(doc, "UTF-16", unicode.UTF16(unicode.BigEndian, unicode.IgnoreBOM))
 	}
 	m := declaration.FindSubmatch(doc[:min(len(doc), 512)])
 	if m == nil {

@@ -381,6 +381,8 @@ func TestEncodings(t *testing.T) {
 		"GB18030":      simplifiedchinese.GB18030,
 		"UTF-16":       unicode.UTF16(unicode.LittleEndian, unicode.UseBOM),
 		"utf-16":       unicode.UTF16(unicode.BigEndian, unicode.UseBOM),
+		"UTF-16LE":     unicode.UTF16(unicode.LittleEndian, unicode.IgnoreBOM),
+		"UTF-16BE":     unicode.UTF16(unicode.BigEndian, unicode.IgnoreBOM),
 		"UTF-8":        unicode.UTF8BOM,
 		"iso-2022-jp":  nil,
 		"iso-8859-1":   nil,
