@@ -11,6 +11,7 @@ import (
 	"go.uber.org/zap"
 
 	"firewatch/alerts"
+	"firewatch/alerts/tenure"
 	contract "firewatch/firmware-contracts"
 )
 
@@ -66,24 +67,21 @@ type Dispatcher struct {
 	renewed   chan struct{}
 	finished  chan result
 	retainers []Retainer
+	tenure    *tenure.Tenure
 
-	mu      sync.Mutex
-	problem error                // why it is not ready; nil when it is
-	held    map[string]time.Time // channels that asked us to wait
-	till    time.Time            // until when the lease is ours
+	mu   sync.Mutex
+	held map[string]time.Time // channels that asked us to wait
 
 	// Of the loop alone.
-	leader    bool
-	leaseNext time.Time
-	cursor    int64 // events seen
-	epoch     int   // counts up when what the channels keep may be lost
-	known     int64 // roster version that was last told
-	queue     []job
-	busy      map[contract.TeamID]bool
-	waiting   map[contract.TeamID]bool // busy, and due again
-	dirty     map[contract.TeamID]time.Time
-	told      map[contract.TeamID][]contract.Order // what the retainers keep; saves telling it twice
-	sweep     sweep
+	cursor  int64 // events seen
+	epoch   int   // counts up when what the channels keep may be lost
+	known   int64 // roster version that was last told
+	queue   []job
+	busy    map[contract.TeamID]bool
+	waiting map[contract.TeamID]bool // busy, and due again
+	dirty   map[contract.TeamID]time.Time
+	told    map[contract.TeamID][]contract.Order // what the retainers keep; saves telling it twice
+	sweep   sweep
 }
 
 // New checks the options.
@@ -127,7 +125,7 @@ func New(o Options) (*Dispatcher, error) {
 		nudge:    make(chan struct{}, 1),
 		renewed:  make(chan struct{}, 1),
 		finished: make(chan result, o.Workers),
-		problem:  errors.New("not started"),
+		tenure:   tenure.New(o.Lease, LeaseName, o.Holder, o.LeaseTTL),
 		held:     map[string]time.Time{},
 	}
 	seen := map[string]bool{}
@@ -162,22 +160,14 @@ func (d *Dispatcher) Nudge() {
 
 // Ready reports why orders do not go out, or nil. A dispatcher that stands by
 // while another works is ready.
-func (d *Dispatcher) Ready() error {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return d.problem
-}
+func (d *Dispatcher) Ready() error { return d.tenure.Ready() }
 
 func (d *Dispatcher) setProblem(err error) {
-	d.mu.Lock()
-	was := d.problem
-	d.problem = err
-	d.mu.Unlock()
-	switch {
-	case err != nil && (was == nil || was.Error() != err.Error()):
+	switch news := d.tenure.Report(err); {
+	case news && err != nil:
 		d.o.Log.Error("orders do not go out", zap.Error(err))
-	case err == nil && was != nil:
-		d.o.Log.Info("dispatcher is ready", zap.Bool("leader", d.leader))
+	case news:
+		d.o.Log.Info("dispatcher is ready", zap.Bool("leader", d.tenure.Leader()))
 	}
 }
 
@@ -225,10 +215,12 @@ func (d *Dispatcher) Run(ctx context.Context) error {
 		d.settle(<-d.finished)
 	}
 	listeners.Wait()
-	d.mu.Lock()
-	d.problem = errors.New("stopped")
-	d.mu.Unlock()
-	return d.release(ctx)
+	d.tenure.Report(errors.New("stopped"))
+	d.metrics.leader.Set(0)
+	if err := d.tenure.Release(ctx, d.o.Timeout/2); err != nil {
+		return fmt.Errorf("dispatch: %w", err)
+	}
+	return nil
 }
 
 func (d *Dispatcher) listen(ctx context.Context, r Retainer) {
@@ -247,67 +239,42 @@ func (d *Dispatcher) listen(ctx context.Context, r Retainer) {
 
 // reset makes the loop's memory that of a process that has just started.
 func (d *Dispatcher) reset() {
-	d.leader, d.leaseNext = false, time.Time{}
-	d.own(time.Time{})
+	d.tenure.Reset()
 	d.queue, d.busy, d.waiting = nil, map[contract.TeamID]bool{}, map[contract.TeamID]bool{}
 	d.dirty, d.told = map[contract.TeamID]time.Time{}, map[contract.TeamID][]contract.Order{}
 }
 
-// elect takes, renews or gives up the lease.
+// elect takes, renews or gives up the lease. A tenure that cannot be begun is
+// begun again at the next look.
 func (d *Dispatcher) elect(ctx context.Context, now time.Time) error {
-	if now.Before(d.leaseNext) {
-		return nil
+	changed, err := d.tenure.Elect(ctx, now)
+	if !changed {
+		return err
 	}
-	ok, err := d.o.Lease.AcquireLease(ctx, LeaseName, d.o.Holder, now, d.o.LeaseTTL)
-	if err != nil {
-		if d.leader && !d.owns(now) {
-			d.setLeader(false)
-		}
-		return fmt.Errorf("taking the lease: %w", err)
-	}
-	d.leaseNext = now.Add(d.o.LeaseTTL / 3)
-	if ok {
-		d.own(now.Add(d.o.LeaseTTL))
-	} else {
-		d.own(time.Time{})
-		d.leaseNext = now.Add(min(d.o.LeaseTTL/3, time.Second))
-	}
-	if ok == d.leader {
-		return nil
-	}
-	if ok { // another may have worked meanwhile: begin anew, from the rows
-		if d.cursor, err = d.o.Events.LastEvent(ctx); err != nil {
-			d.leaseNext = time.Time{}
-			return fmt.Errorf("reading the last event: %w", err)
-		}
-		if err := d.endWithdrawn(ctx, now); err != nil {
-			d.leaseNext = time.Time{}
+	if d.tenure.Leader() {
+		if err := d.begin(ctx, now); err != nil {
+			d.tenure.Retry()
 			return err
 		}
-		d.forget()
-		d.sweep = newSweep(now, sweepTenure)
 	}
-	d.setLeader(ok)
+	d.setLeader(d.tenure.Leader())
+	return err
+}
+
+// begin begins anew, from the rows: another may have worked meanwhile.
+func (d *Dispatcher) begin(ctx context.Context, now time.Time) (err error) {
+	if d.cursor, err = d.o.Events.LastEvent(ctx); err != nil {
+		return fmt.Errorf("reading the last event: %w", err)
+	}
+	if err := d.endWithdrawn(ctx, now); err != nil {
+		return err
+	}
+	d.forget()
+	d.sweep = newSweep(now, sweepTenure)
 	return nil
 }
 
-// own notes until when the lease is ours.
-func (d *Dispatcher) own(till time.Time) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.till = till
-}
-
-// owns reports whether the lease is surely ours. A process that was paused must
-// ask right before it publishes.
-func (d *Dispatcher) owns(now time.Time) bool {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return now.Before(d.till)
-}
-
 func (d *Dispatcher) setLeader(yes bool) {
-	d.leader = yes
 	d.metrics.leader.Set(map[bool]float64{true: 1}[yes])
 	if yes {
 		d.o.Log.Info("giving orders out")
@@ -315,20 +282,6 @@ func (d *Dispatcher) setLeader(yes bool) {
 	}
 	d.queue, d.dirty = nil, map[contract.TeamID]time.Time{}
 	d.o.Log.Info("standing by: another dispatcher works")
-}
-
-func (d *Dispatcher) release(ctx context.Context) error {
-	if !d.leader {
-		return nil
-	}
-	d.leader = false
-	d.metrics.leader.Set(0)
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), d.o.Timeout/2)
-	defer cancel()
-	if err := d.o.Lease.ReleaseLease(ctx, LeaseName, d.o.Holder); err != nil {
-		return fmt.Errorf("dispatch: giving up the lease: %w", err)
-	}
-	return nil
 }
 
 // forget takes it that the channels keep nothing: all teams are told again.

@@ -44,7 +44,7 @@ func (d *Dispatcher) turn(ctx context.Context) (more bool, err error) {
 	if err := d.elect(ctx, now); err != nil {
 		return false, err
 	}
-	if !d.leader {
+	if !d.tenure.Leader() {
 		return false, nil
 	}
 	more, err = d.follow(ctx, now)

@@ -212,7 +212,7 @@ func (d *Dispatcher) notify(ctx context.Context, n alerts.Notifier, team alerts.
 	}
 	ctx, cancel := context.WithTimeout(ctx, d.o.Timeout)
 	defer cancel()
-	if !d.owns(d.o.Now()) {
+	if !d.tenure.Owns(d.o.Now()) {
 		return &heldError{}
 	}
 	err := n.Notify(ctx, team, slices.Clone(open))

@@ -4,13 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
 
 	"firewatch/alerts"
+	"firewatch/alerts/tenure"
 	contract "firewatch/firmware-contracts"
 )
 
@@ -60,19 +60,14 @@ type Runner struct {
 	refusals limiter
 	nudge    chan struct{}
 	finished chan result
-
-	mu      sync.Mutex
-	problem error     // why it is not ready; nil when it is
-	till    time.Time // until when the lease is ours
+	tenure   *tenure.Tenure
 
 	// Of the loop alone.
-	leader    bool
-	leaseNext time.Time
-	retellAt  time.Time // zero: at once
-	queue     []contract.DeviceID
-	busy      map[contract.DeviceID]bool
-	again     map[contract.DeviceID]bool // to be told though no row is due
-	wait      map[contract.DeviceID]pause
+	retellAt time.Time // zero: at once
+	queue    []contract.DeviceID
+	busy     map[contract.DeviceID]bool
+	again    map[contract.DeviceID]bool // to be told though no row is due
+	wait     map[contract.DeviceID]pause
 }
 
 // A pause is how long a device that could not be told is left alone.
@@ -117,7 +112,7 @@ func New(o Options) (*Runner, error) {
 	return &Runner{
 		o: o, metrics: newMetrics(o.Registerer),
 		nudge: make(chan struct{}, 1), finished: make(chan result, o.Workers),
-		problem: errors.New("not started"),
+		tenure: tenure.New(o.Lease, LeaseName, o.Holder, o.LeaseTTL),
 	}, nil
 }
 
@@ -140,22 +135,14 @@ func (r *Runner) Nudge() {
 
 // Ready reports why commands do not go out, or nil. A runner that stands by
 // while another works is ready.
-func (r *Runner) Ready() error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.problem
-}
+func (r *Runner) Ready() error { return r.tenure.Ready() }
 
 func (r *Runner) setProblem(err error) {
-	r.mu.Lock()
-	was := r.problem
-	r.problem = err
-	r.mu.Unlock()
-	switch {
-	case err != nil && (was == nil || was.Error() != err.Error()):
+	switch news := r.tenure.Report(err); {
+	case news && err != nil:
 		r.o.Log.Error("commands do not go out", zap.Error(err))
-	case err == nil && was != nil:
-		r.o.Log.Info("downlink is ready", zap.Bool("leader", r.leader))
+	case news:
+		r.o.Log.Info("downlink is ready", zap.Bool("leader", r.tenure.Leader()))
 	}
 }
 
@@ -192,16 +179,18 @@ func (r *Runner) Run(ctx context.Context) error {
 	for len(r.busy) > 0 {
 		r.settle(<-r.finished)
 	}
-	r.mu.Lock()
-	r.problem = errors.New("stopped")
-	r.mu.Unlock()
-	return r.release(ctx)
+	r.tenure.Report(errors.New("stopped"))
+	r.metrics.leader.Set(0)
+	if err := r.tenure.Release(ctx, r.o.Timeout/2); err != nil {
+		return fmt.Errorf("downlink: %w", err)
+	}
+	return nil
 }
 
 // reset makes the loop's memory that of a process that has just started.
 func (r *Runner) reset() {
-	r.leader, r.leaseNext, r.retellAt = false, time.Time{}, time.Time{}
-	r.own(time.Time{})
+	r.tenure.Reset()
+	r.retellAt = time.Time{}
 	r.queue, r.busy = nil, map[contract.DeviceID]bool{}
 	r.again, r.wait = map[contract.DeviceID]bool{}, map[contract.DeviceID]pause{}
 }
@@ -215,46 +204,14 @@ func (r *Runner) forget() {
 
 // elect takes, renews or gives up the lease.
 func (r *Runner) elect(ctx context.Context, now time.Time) error {
-	if now.Before(r.leaseNext) {
-		return nil
+	changed, err := r.tenure.Elect(ctx, now)
+	if changed {
+		r.setLeader(r.tenure.Leader())
 	}
-	ok, err := r.o.Lease.AcquireLease(ctx, LeaseName, r.o.Holder, now, r.o.LeaseTTL)
-	if err != nil {
-		if r.leader && !r.owns(now) {
-			r.setLeader(false)
-		}
-		return fmt.Errorf("taking the lease: %w", err)
-	}
-	r.leaseNext = now.Add(r.o.LeaseTTL / 3)
-	if ok {
-		r.own(now.Add(r.o.LeaseTTL))
-	} else {
-		r.own(time.Time{})
-		r.leaseNext = now.Add(min(r.o.LeaseTTL/3, time.Second))
-	}
-	if ok != r.leader {
-		r.setLeader(ok)
-	}
-	return nil
-}
-
-// own notes until when the lease is ours.
-func (r *Runner) own(till time.Time) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.till = till
-}
-
-// owns reports whether the lease is surely ours. A process that was paused must
-// ask right before it publishes.
-func (r *Runner) owns(now time.Time) bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return now.Before(r.till)
+	return err
 }
 
 func (r *Runner) setLeader(yes bool) {
-	r.leader = yes
 	if yes {
 		r.forget() // another may have worked meanwhile, or died while it did
 		r.metrics.leader.Set(1)
@@ -265,18 +222,4 @@ func (r *Runner) setLeader(yes bool) {
 	clear(r.again)
 	r.metrics.leader.Set(0)
 	r.o.Log.Info("standing by: another runner works")
-}
-
-func (r *Runner) release(ctx context.Context) error {
-	if !r.leader {
-		return nil
-	}
-	r.leader = false
-	r.metrics.leader.Set(0)
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.o.Timeout/2)
-	defer cancel()
-	if err := r.o.Lease.ReleaseLease(ctx, LeaseName, r.o.Holder); err != nil {
-		return fmt.Errorf("downlink: giving up the lease: %w", err)
-	}
-	return nil
 }

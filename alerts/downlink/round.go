@@ -32,7 +32,7 @@ func (r *Runner) turn(ctx context.Context) error {
 	if err := r.elect(ctx, now); err != nil {
 		return err
 	}
-	if !r.leader {
+	if !r.tenure.Leader() {
 		return nil
 	}
 	if !now.Before(r.retellAt) {
@@ -152,7 +152,7 @@ var errNotOurs = errors.New("the lease is lost: another runner tells the device"
 func (r *Runner) tell(ctx context.Context, device contract.DeviceID, open []contract.Order) error {
 	ctx, cancel := context.WithTimeout(ctx, r.o.Timeout)
 	defer cancel()
-	if !r.owns(r.o.Now()) {
+	if !r.tenure.Owns(r.o.Now()) {
 		return errNotOurs
 	}
 	err := r.o.Teller.Tell(ctx, device, open)
