@@ -101,7 +101,7 @@ bench: bin/influxd bin/telegraf bin/prometheus build ## benchmarks, then firewat
 chaos: bin/influxd ## kill everything for longer: 50 seeds of 200,000 readings (CHAOS_SEEDS, CHAOS_READINGS, CHAOS_OUTAGE=10m)
 	CHAOS_SEEDS=$${CHAOS_SEEDS:-50} CHAOS_READINGS=$${CHAOS_READINGS:-200000} go test -count=1 -timeout 6h -v -run TestChaos ./cmd/internal/app
 
-fuzz: ## each fuzz target for a minute
+fuzz: ## each fuzz target for a minute, from the corpus that is kept
 	@deploy/fuzz 60s
 
 clean: ## what was built; not the data
