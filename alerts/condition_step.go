@@ -3,6 +3,7 @@ package alerts
 import (
 	"fmt"
 	"math/bits"
+	"slices"
 	"strings"
 	"time"
 
@@ -143,6 +144,9 @@ func (s *scene) judge() (v truth, held *Finding) {
 			return unknown, nil // the township's own page shows what is unknown there
 		}
 		_, lost := c.when.values(s)
+		if len(lost) == 0 { // every value is known, and what is made of them is none
+			return unknown, &Finding{Kind: Held, By: "unknown", Reason: s.ctx.who(s.id) + "：算式没有结果（除以零），条件无法判断"}
+		}
 		why := s.ctx.who(s.id) + "：" + strings.Join(lost, "、") + " 不明"
 		return unknown, &Finding{Kind: Held, By: "unknown", Reason: why + "，条件无法判断"}
 	}
@@ -172,7 +176,52 @@ func conditionNext(now time.Time, rule *Rule, st SubjectState, s *scene) (Subjec
 		}
 		return st, out
 	}
+	if st, more, known := conditionRecorded(now, rule, st, s); known {
+		return st, append(out, more...)
+	}
 	return conditionRaise(now, rule, st, s, out)
+}
+
+// conditionRecorded adds a scene that is too old to call anybody to the alert on
+// record that knows of its time: what a device buffered through a long absence
+// comes in order, and is one record, not one of each reading.
+func conditionRecorded(now time.Time, rule *Rule, st SubjectState, s *scene) (SubjectState, []Finding, bool) {
+	t := time.UnixMilli(s.at).UTC()
+	if !rule.past(now, t) {
+		return st, nil, false
+	}
+	for i := range slices.Backward(st.Memory.Episodes) {
+		ep := &st.Memory.Episodes[i]
+		if ep.Open || ep.Alert.Explain.Outcome != LateRecord || t.Before(ep.From) || t.After(ep.To) {
+			continue
+		}
+		next, out := conditionAdds(now, rule, st, s, i)
+		return next, out, true
+	}
+	return st, nil, false
+}
+
+// conditionAdds puts a scene on record with the alert that knows of its time. Of
+// plenty only some is kept, as with an alert that stands.
+func conditionAdds(now time.Time, rule *Rule, st SubjectState, s *scene, i int) (SubjectState, []Finding) {
+	t := time.UnixMilli(s.at).UTC()
+	ep := st.Memory.Episodes[i]
+	known := *ep.Alert
+	newest := len(known.Evidence) - 1
+	plenty := newest >= firstEvidence && t.After(known.Evidence[newest].Measured) && t.Sub(known.Evidence[newest].Measured) < moreEvery
+	if plenty && ep.To.Sub(t) > rule.joins()/2 || !plenty && !known.addEvidence(s.evidence()...) {
+		return st, nil
+	}
+	a := st.change(now, i, func(ep *Episode, a *Alert) {
+		if !plenty {
+			a.addEvidence(s.evidence()...)
+		}
+		if t.Before(ep.From) {
+			ep.From = t
+		}
+		ep.extend(rule, t)
+	})
+	return st, []Finding{{Kind: Recorded, Alert: a}}
 }
 
 // conditionRaise raises the alert, unless one of the township stands for it.
@@ -235,6 +284,9 @@ func (s *scene) alert(now time.Time, st *SubjectState) *Alert {
 	return a
 }
 
+// conditionField marks evidence of a condition that asks for no measured value.
+const conditionField = "condition"
+
 // evidence is what the scene was judged on.
 func (s *scene) evidence() []Evidence {
 	t := time.UnixMilli(s.at).UTC()
@@ -258,7 +310,7 @@ func (s *scene) evidence() []Evidence {
 		}
 	}
 	if len(out) == 0 {
-		e.Field, e.Value = "condition", 1
+		e.Field, e.Value = conditionField, 1
 		out = append(out, e)
 	}
 	return out
@@ -372,18 +424,10 @@ func conditionLate(now time.Time, rule *Rule, st SubjectState, s *scene) (Subjec
 		if t.Before(ep.From.Add(-max(rule.For, lateAfter))) || !ep.Open && t.After(ep.To) {
 			continue
 		}
-		known := *ep.Alert
-		if !known.addEvidence(s.evidence()...) {
-			return st, nil
+		if !ep.Open && ep.Alert.Explain.Outcome == LateRecord && !rule.past(now, t) {
+			continue // what is still actionable does not end on a record
 		}
-		a := st.change(now, i, func(ep *Episode, a *Alert) {
-			a.addEvidence(s.evidence()...)
-			if t.Before(ep.From) {
-				ep.From = t
-			}
-			ep.extend(rule, t)
-		})
-		return st, []Finding{{Kind: Recorded, Alert: a}}
+		return conditionAdds(now, rule, st, s, i)
 	}
 	p, at, hold := s.replay(s.at-rule.lookback(), s.at+rule.For.Milliseconds(), s.at)
 	if !hold {
@@ -406,7 +450,7 @@ func conditionAnew(now time.Time, rule *Rule, st SubjectState, ctx *Context) (Su
 	var out []Finding
 	if i := st.standing(); i >= 0 {
 		worse := *st.Memory.Episodes[i].Alert
-		if worse.worsen(rule, rule.Severity, ctx) {
+		if !worse.byThePast(rule) && worse.worsen(rule, rule.Severity, ctx) {
 			a := st.change(now, i, func(_ *Episode, a *Alert) { a.worsen(rule, rule.Severity, ctx) })
 			out = append(out, Finding{Kind: Updated, Alert: a})
 		}

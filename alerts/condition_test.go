@@ -113,6 +113,41 @@ func TestConditionWithDanger(t *testing.T) {
 	}
 }
 
+// A device that was away for a day sends what it buffered in order, so that each
+// reading is the newest: what is long over is one record, and what is still
+// actionable calls people all the same.
+func TestWhatIsLongOverIsOneRecordHoweverManyReadingsTellIt(t *testing.T) {
+	for _, inOrder := range []bool{true, false} {
+		s := tellRule(t, coRise, contract.Sensor)
+		now := 24 * time.Hour
+		if !inOrder {
+			s.cond(contract.Environment, now, now, values{co: 1})
+		}
+		s.cond(contract.Environment, now, 0, values{co: 1})
+		for m := 1; m < 11*60; m++ {
+			s.cond(contract.Environment, now, time.Duration(m)*time.Minute, values{co: 30 + 5*float64(m)})
+		}
+		if a := s.only(); a.State != alerts.Resolved || a.Explain.Outcome != alerts.LateRecord {
+			t.Fatalf("in order %v: %s, outcome %q", inOrder, a.State, a.Explain.Outcome)
+		}
+		if len(s.log) > 200 {
+			t.Errorf("in order %v: told %d times", inOrder, len(s.log))
+		}
+		for m := 11 * 60; m < 13*60; m++ {
+			s.cond(contract.Environment, now, time.Duration(m)*time.Minute, values{co: 30 + 5*float64(m)})
+		}
+		var firing int
+		for _, a := range s.alerts {
+			if a.State == alerts.Firing {
+				firing++
+			}
+		}
+		if len(s.alerts) != 2 || firing != 1 {
+			t.Errorf("in order %v: %d alerts, %d stand", inOrder, len(s.alerts), firing)
+		}
+	}
+}
+
 // A burst that comes late fires at its own time, with its delay; the calm that
 // came before it in arrival neither hides nor clears it.
 func TestConditionIsTrueInALateBurst(t *testing.T) {
@@ -374,5 +409,31 @@ func TestFaultInABlockNamesItsOwnLine(t *testing.T) {
 	_, err := alerts.ParseRules([]byte(text))
 	if err == nil || !strings.HasPrefix(err.Error(), `rules: line 10: when: column 8: unknown field "co_pp"`) {
 		t.Errorf("error %v", err)
+	}
+}
+
+// What is unknown because nothing comes of it is told in words, not by a gap.
+func TestADivisionByZeroIsToldAsOne(t *testing.T) {
+	s := tellRule(t, strings.Replace(coRise, `rise("co_ppm", "10m") >= 20 and count("co_ppm", "10m") >= 3`, `1 / (latest("co_ppm") - latest("co_ppm")) > 1`, 1), contract.Sensor)
+	s.measures(0, values{co: 30})
+	if len(s.held) != 1 || !strings.Contains(s.held[0], "除以零") {
+		t.Errorf("held back %q", s.held)
+	}
+}
+
+// An alert of what was late is as grave as the surroundings of its time made it: a
+// warning that is sent afterwards, or a restart while one is in force, changes
+// neither its severity nor what its explanation says was so then.
+func TestAWarningSentLaterDoesNotMakeALateAlertGraver(t *testing.T) {
+	s := tellRule(t, coRise, contract.Sensor)
+	now := 6 * time.Hour
+	for m, v := range []float64{1, 1, 30, 32, 33, 34, 35} {
+		s.cond(contract.Environment, now, time.Duration(m)*time.Minute, values{co: v})
+	}
+	was := s.only()
+	s.ctx.Around = alerts.Surroundings{Warning: alerts.Orange, WarningEvent: "森林火险"}
+	s.step(alerts.Input{Kind: alerts.Changed})
+	if a := s.only(); a.Severity != was.Severity || a.Explain.Inputs != was.Explain.Inputs {
+		t.Errorf("%v by %+v, was %v by %+v", a.Severity, a.Explain.Inputs, was.Severity, was.Explain.Inputs)
 	}
 }

@@ -118,7 +118,7 @@ func (c *ruleCheck) expression(cc *compiler, path, source string) expression {
 	if e, ok := errors.AsType[*expressionError](err); ok && c.isBlock(path) {
 		line = e.line // a block begins on the line after its sign
 	}
-	c.faultBelow(path, line, "%s: %v in %q", key, err, oneLine(source))
+	c.faultBelow(path, line, "%s: %v in %q", key, err, clipText(oneLine(source), maxExpression))
 	return expression{}
 }
 

@@ -310,7 +310,7 @@ func TestRuleFileSaysWhatIsOneIncident(t *testing.T) {
 		t.Error("which rule is of calls for help is not known")
 	}
 	set, err = alerts.ParseRules([]byte("incidents: {within_km: 0.5, quiet: 30m}\n" +
-		strings.Replace(base, "  - name: sensor_fire\n", "  - name: sensor_fire\n    inhibits: [battery_low]\n", 1)))
+		strings.Replace(base, "    inhibits: [co_rise, temp_rise]\n", "    inhibits: [battery_low]\n", 1)))
 	if err != nil || set.Incidents != (alerts.IncidentSettings{WithinKM: 0.5, Quiet: 30 * time.Minute}) {
 		t.Fatalf("%+v, %v", set.Incidents, err)
 	}
@@ -327,7 +327,7 @@ func TestRuleFileSaysWhatIsOneIncident(t *testing.T) {
 	} {
 		text := bad.head + base
 		if bad.inhibits != "" {
-			text = strings.Replace(base, "  - name: sensor_fire\n", "  - name: sensor_fire\n    inhibits: "+bad.inhibits+"\n", 1)
+			text = strings.Replace(base, "    inhibits: [co_rise, temp_rise]\n", "    inhibits: "+bad.inhibits+"\n", 1)
 		}
 		if _, err := alerts.ParseRules([]byte(text)); err == nil || !strings.Contains(err.Error(), bad.want) {
 			t.Errorf("%v, want %q", err, bad.want)

@@ -68,8 +68,9 @@ func (s *sentence) evidence(all []Evidence) {
 	var zh, en []string
 	for _, e := range told {
 		z, n := e.words()
-		zh = append(zh, fmt.Sprintf("%s %s %s", s.clock(e.Measured), e.Device, z))
-		en = append(en, fmt.Sprintf("%s %s %s", s.clock(e.Measured), e.Device, n))
+		who := strings.TrimRight(s.clock(e.Measured)+" "+string(e.Device), " ") // an area's is nobody's
+		zh = append(zh, who+" "+z)
+		en = append(en, who+" "+n)
 	}
 	s.add(fmt.Sprintf("依据 %d 条读数：%s", len(all), strings.Join(zh, "、")),
 		fmt.Sprintf("by %d readings: %s", len(all), strings.Join(en, ", ")))
@@ -79,6 +80,9 @@ func (s *sentence) evidence(all []Evidence) {
 func (e Evidence) words() (zh, en string) {
 	f, known := contract.FieldByName(e.Field)
 	info := f.Info()
+	if e.Field == conditionField {
+		return strings.TrimRight("满足条件，"+e.Note, "，"), "met the condition"
+	}
 	if !known || info.Bool || math.IsNaN(e.Value) || math.IsInf(e.Value, 0) {
 		return cmp.Or(e.Note, e.Field), e.Field
 	}
@@ -151,7 +155,7 @@ func (s *sentence) late(a *Alert) {
 func (s *sentence) held(a *Alert) {
 	held := a.Explain.Held
 	if h := a.Hush; h.Hushed() {
-		s.add("现不提示：由"+hushWords(h.Kind)+" "+h.By+"，"+h.Why, "kept from people now: "+string(h.Kind)+" by "+h.By)
+		s.add("现不提示："+strings.TrimRight(h.Why, "。")+"（"+hushWords(h.Kind)+" "+h.By+"）", "kept from people now: "+string(h.Kind)+" by "+h.By)
 		held = slices.DeleteFunc(slices.Clone(held), func(x HeldBack) bool { return x.Why == h.Why })
 	}
 	if n := len(held); n > toldHeld {

@@ -57,7 +57,7 @@ func TestWhatKeepsAnAlertFromPeopleIsInItsSentence(t *testing.T) {
 	a := explained()
 	a.Hush = alerts.Hush{Kind: alerts.HushSilenced, By: "si-1", Why: "张三 静默至 16:00：计划烧除。"}
 	zh, _ := alerts.Explain(a)
-	if !strings.Contains(zh, "现不提示：由静默 si-1，张三 静默至 16:00：计划烧除") || strings.Count(zh, "。") != 1 {
+	if !strings.Contains(zh, "现不提示：张三 静默至 16:00：计划烧除（静默 si-1）") || strings.Count(zh, "。") != 1 {
 		t.Error(zh)
 	}
 	a.Hush, a.Explain, a.State, a.Resolved = alerts.Hush{}, alerts.Explanation{}, alerts.Resolved, a.Updated

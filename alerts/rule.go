@@ -307,3 +307,10 @@ func (a *Alert) freshEvidence(fresh time.Duration) bool {
 	oldest := a.Raised.Add(-fresh)
 	return slices.ContainsFunc(a.Evidence, func(e Evidence) bool { return !e.Measured.Before(oldest) })
 }
+
+// byThePast reports whether the alert rests on readings alone that came too late
+// to be fresh: it is as grave as the surroundings of their time made it, whatever
+// begins now.
+func (a *Alert) byThePast(rule *Rule) bool {
+	return a.Late >= lateAfter && !a.freshEvidence(rule.Fresh)
+}

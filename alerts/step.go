@@ -212,7 +212,12 @@ func Step(now time.Time, rule *Rule, st SubjectState, in Input, ctx *Context) (S
 // tooOld reports whether what the alert tells of was so long ago that it goes on
 // record only.
 func (r *Rule) tooOld(now time.Time, a *Alert) bool {
-	return r.Type != SOSCall && r.Actionable > 0 && a.State == Firing && now.Sub(a.Measured) > r.Actionable
+	return a.State == Firing && r.past(now, a.Measured)
+}
+
+// past reports whether what was measured at t goes on record only.
+func (r *Rule) past(now, t time.Time) bool {
+	return r.Type != SOSCall && r.Actionable > 0 && now.Sub(t) > r.Actionable
 }
 
 // recordOnly closes an alert that was just raised of what is long over.

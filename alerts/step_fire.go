@@ -97,7 +97,7 @@ func fireAnew(now time.Time, rule *Rule, st SubjectState, ctx *Context) (Subject
 	var out []Finding
 	if i := st.standing(); i >= 0 {
 		worse := *st.Memory.Episodes[i].Alert
-		if worse.worsen(rule, rule.Severity, ctx) {
+		if !worse.byThePast(rule) && worse.worsen(rule, rule.Severity, ctx) {
 			a := st.change(now, i, func(_ *Episode, a *Alert) { a.worsen(rule, rule.Severity, ctx) })
 			out = append(out, Finding{Kind: Updated, Alert: a})
 		}
@@ -206,7 +206,8 @@ func fireAt(now time.Time, rule *Rule, st *SubjectState, list []sample, i int, c
 	t := time.UnixMilli(list[i].measured).UTC()
 	standing, over := st.standing(), -1
 	for k, ep := range st.Memory.Episodes {
-		if !ep.Open && !t.After(ep.To) && t.After(ep.From.Add(-rule.Fire.Window)) {
+		if !ep.Open && !t.After(ep.To) && t.After(ep.From.Add(-rule.Fire.Window)) &&
+			(ep.Alert.Explain.Outcome != LateRecord || rule.past(now, t)) { // what is still actionable does not end on a record
 			over = k
 		}
 	}

@@ -40,6 +40,9 @@ func parseYAMLUpTo(what string, data []byte, most int) (yamlDocument, error) {
 	if err != nil {
 		return d, d.libraryFault(err)
 	}
+	if len(strings.TrimSpace(string(data))) == 0 || len(file.Docs) == 1 && file.Docs[0].Body == nil {
+		return d, fmt.Errorf("%s: want one YAML document, nothing is there", what)
+	}
 	if len(file.Docs) != 1 || file.Docs[0].Body == nil {
 		return d, fmt.Errorf("%s: want one YAML document, found %d", what, len(file.Docs))
 	}
