@@ -72,7 +72,7 @@ func TestDayOnWhichAllTownshipsCrossGivesOneAlertPerCounty(t *testing.T) {
 		}
 		listed := 0
 		for _, a := range w.alerts() {
-			names, ok := strings.CutPrefix(a.Summary[strings.Index(a.Summary, "："):], "：")
+			_, names, ok := strings.Cut(a.Summary, "：")
 			listed += len(strings.Split(names, "、"))
 			if !ok || a.Severity != alerts.Yellow || len(a.Area) != 6 || !strings.Contains(a.Summary, " 个乡镇火险等级升至 4 级（高度危险）以上，最长连续无雨 9 天：") {
 				t.Errorf("%+v", a)
