@@ -53,7 +53,7 @@ func (s *scene) muted() mute {
 	if d := s.ctx.Device; d != nil && d.Calibration == Calibrating {
 		return muteCalibrating
 	}
-	if s.series == nil || s.series.rings[contract.Calibrating] == nil {
+	if s.series.ring(contract.Calibrating) == nil {
 		return muteNot
 	}
 	if x, _, ok := s.series.latest(contract.Calibrating, s.at, ever); ok && x != 0 {

@@ -36,6 +36,12 @@ func SurroundingsAt(areas Areas, table *SeasonTable, warnings []Warning, weather
 		}
 		s.Special = table.SpecialOn(areas, area, at)
 	}
+	return s.WithWarnings(areas, warnings, weather, area, at)
+}
+
+// WithWarnings is s with the highest of the warnings; weather is RuleSet.Weather.
+func (s Surroundings) WithWarnings(areas Areas, warnings []Warning, weather []string, area string, at time.Time) Surroundings {
+	s.Warning, s.WarningEvent = Notice, ""
 	for i := range warnings {
 		w := &warnings[i]
 		if !bearsOnFire(w, weather) {

@@ -2,6 +2,7 @@ package alerts
 
 import (
 	"math"
+	"math/bits"
 	"slices"
 	"time"
 
@@ -47,14 +48,20 @@ func (r *RuleSet) Series() *SeriesPlan {
 func (p *SeriesPlan) Span() time.Duration { return slices.Max(p.span[:]) }
 
 // Fields counts the fields of the plan.
-func (p *SeriesPlan) Fields() int {
-	n := 0
-	for _, d := range p.span {
-		if d > 0 {
-			n++
+func (p *SeriesPlan) Fields() int { return bits.OnesCount64(p.wanted) }
+
+// slot is the field's place among those of the plan; false: it is none of them.
+func (p *SeriesPlan) slot(f contract.Field) (int, bool) {
+	return bits.OnesCount64(p.wanted & (1<<f - 1)), p.wanted&(1<<f) != 0
+}
+
+// fields yields the fields of the plan in their order.
+func (p *SeriesPlan) fields(yield func(int, contract.Field) bool) {
+	for i, left := 0, p.wanted; left != 0; i, left = i+1, left&(left-1) {
+		if !yield(i, contract.Field(bits.TrailingZeros64(left))) { //nolint:gosec // below 64
+			return
 		}
 	}
-	return n
 }
 
 // Series holds a device's recent values by measured time: those fields that the
@@ -62,23 +69,35 @@ func (p *SeriesPlan) Fields() int {
 // it again.
 type Series struct {
 	plan  *SeriesPlan
-	rings [contract.NumFields]*ring
+	rings []*ring // of the plan's fields, in their order; nil: none has come
 	// newest is the newest measured time, heard the newest time of receipt, in ms
 	// since 1970; 0: none.
 	newest, heard int64
 }
 
 // NewSeries makes an empty one.
-func NewSeries(plan *SeriesPlan) *Series { return &Series{plan: plan} }
+func NewSeries(plan *SeriesPlan) *Series {
+	return &Series{plan: plan, rings: make([]*ring, plan.Fields())}
+}
 
 // Replan keeps what another plan looks at too.
 func (s *Series) Replan(plan *SeriesPlan) {
-	s.plan = plan
-	for f := range s.rings {
-		if plan.wanted&(1<<f) == 0 {
-			s.rings[f] = nil
-		}
+	rings := make([]*ring, plan.Fields())
+	for i, f := range plan.fields {
+		rings[i] = s.ring(f)
 	}
+	s.plan, s.rings = plan, rings
+}
+
+// ring is the field's; nil: nothing of it is known.
+func (s *Series) ring(f contract.Field) *ring {
+	if s == nil {
+		return nil
+	}
+	if i, ok := s.plan.slot(f); ok {
+		return s.rings[i]
+	}
+	return nil
 }
 
 // Add puts a reading's values in their places.
@@ -86,13 +105,14 @@ func (s *Series) Add(r *contract.Reading) {
 	t, heard := r.Measured.UnixMilli(), r.Received.UnixMilli()
 	s.newest, s.heard = max(s.newest, t), max(s.heard, heard)
 	for f, x := range r.Values.All() {
-		if s.plan.wanted&(1<<f) == 0 {
+		i, ok := s.plan.slot(f)
+		if !ok {
 			continue
 		}
-		ri := s.rings[f]
+		ri := s.rings[i]
 		if ri == nil {
 			ri = &ring{}
-			s.rings[f] = ri
+			s.rings[i] = ri
 		}
 		ri.add(t, heard, s.plan.span[f].Milliseconds(), float32(x))
 	}
@@ -100,7 +120,7 @@ func (s *Series) Add(r *contract.Reading) {
 
 // Bytes is about how much memory it takes.
 func (s *Series) Bytes() int {
-	n := 16 + 8*len(s.rings) + 16
+	n := 48 + 8*len(s.rings)
 	for _, r := range s.rings {
 		if r != nil {
 			n += 72 + 8*(cap(r.live.points)+cap(r.late.points))
@@ -112,8 +132,8 @@ func (s *Series) Bytes() int {
 // newestOf is the newest measured time of any of the fields; 0: none has any.
 func (s *Series) newestOf(fields uint64) int64 {
 	var out int64
-	for f, r := range s.rings {
-		if r != nil && fields&(1<<f) != 0 && len(r.live.points) > 0 {
+	for i, f := range s.plan.fields {
+		if r := s.rings[i]; r != nil && fields&(1<<f) != 0 && len(r.live.points) > 0 {
 			out = max(out, r.live.last())
 		}
 	}
@@ -124,7 +144,8 @@ func (s *Series) newestOf(fields uint64) int64 {
 // most the newest n.
 func (s *Series) times(fields uint64, from, to int64, n int) []int64 {
 	var out []int64
-	for f, r := range s.rings {
+	for i, f := range s.plan.fields {
+		r := s.rings[i]
 		if r == nil || fields&(1<<f) == 0 {
 			continue
 		}
@@ -149,10 +170,10 @@ func (s *Series) Latest(f contract.Field, at time.Time, within time.Duration) (x
 // latest is the field's newest value measured at or before the time, no older
 // than within.
 func (s *Series) latest(f contract.Field, at, within int64) (x float32, measured int64, ok bool) {
-	if s == nil || s.rings[f] == nil {
+	r := s.ring(f)
+	if r == nil {
 		return 0, 0, false
 	}
-	r := s.rings[f]
 	for _, tr := range [2]*track{&r.live, &r.late} {
 		if ps := tr.between(at-within-1, at); len(ps) > 0 {
 			p := ps[len(ps)-1]
@@ -165,7 +186,10 @@ func (s *Series) latest(f contract.Field, at, within int64) (x float32, measured
 // lastSet is when a field that is true or false was last true, at or before the
 // time.
 func (s *Series) lastSet(f contract.Field, at int64) (measured int64, ok bool) {
-	r := s.rings[f]
+	r := s.ring(f)
+	if r == nil {
+		return 0, false
+	}
 	for _, tr := range [2]*track{&r.live, &r.late} {
 		for _, p := range slices.Backward(tr.between(at-ever, at)) {
 			if p.v != 0 {
@@ -187,10 +211,10 @@ type stats struct {
 
 // over sums up what was measured in (at − window, at].
 func (s *Series) over(f contract.Field, at, window int64) (st stats) {
-	if s == nil || s.rings[f] == nil {
+	r := s.ring(f)
+	if r == nil {
 		return st
 	}
-	r := s.rings[f]
 	for _, tr := range [2]*track{&r.late, &r.live} {
 		for _, p := range tr.between(at-window, at) {
 			t := tr.base + int64(p.off)

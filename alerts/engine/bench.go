@@ -57,6 +57,8 @@ type bench struct {
 	sources   *register
 	sky       sky
 	around    map[string]alerts.Surroundings // by township code
+	slow      slow
+	slowly    map[string]alerts.Surroundings // of slow, without the warnings
 	since     map[string]time.Time           // since when they are so
 	past      past
 	listening time.Time

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"math"
+	"reflect"
 	"slices"
 	"time"
 
@@ -197,7 +198,7 @@ func (b *bench) reload(ctx context.Context, now time.Time) error {
 		b.seasons = nil
 	case err != nil:
 		return fmt.Errorf("reading seasons: %w", err)
-	default:
+	case b.seasons == nil || !reflect.DeepEqual(*b.seasons, t):
 		b.seasons = &t
 	}
 	b.seasonsAt = now
@@ -273,9 +274,27 @@ func (b *bench) surroundings(now time.Time, area string) alerts.Surroundings {
 }
 
 func (b *bench) surroundingsNow(now time.Time, area string) alerts.Surroundings {
-	a := alerts.SurroundingsAt(b.areas, b.seasons, b.warnings, b.set.Weather, area, now)
+	is := slow{now.Unix() / 60, b.roster, b.seasons, b.dangerAt}
+	if b.slow != is || b.slowly == nil {
+		b.slow, b.slowly = is, make(map[string]alerts.Surroundings)
+	}
+	a, known := b.slowly[area]
+	if !known {
+		a = alerts.SurroundingsAt(b.areas, b.seasons, nil, nil, area, now).WithDanger(b.danger, b.areas, area, now)
+		b.slowly[area] = a
+	}
+	a = a.WithWarnings(b.areas, b.warnings, b.set.Weather, area, now)
 	a.WarnUnknown = !b.warnKnown || slices.ContainsFunc(b.feeds, func(f alerts.WarningFeed) bool { return f.Stale(now) })
-	return a.WithDanger(b.danger, b.areas, area, now)
+	return a
+}
+
+// slow is what an area's season, special day and fire danger are worked out from.
+// They change at full minutes of the clock only.
+type slow struct {
+	minute  int64
+	roster  int64
+	seasons *alerts.SeasonTable
+	danger  time.Time // when it was read
 }
 
 // refresh works the surroundings out anew, and has judged again what they are
