@@ -21,7 +21,7 @@ func TestWindowsHoldLittleMoreThanCanBeLookedAt(t *testing.T) {
 	begin := time.Date(2026, 3, 20, 0, 0, 0, 0, time.UTC)
 	for i := range 2000 {
 		at := begin.Add(time.Duration(i) * every)
-		r := contract.Reading{Measured: at, Received: at, Seq: uint64(i), HasSeq: true} //nolint:gosec // small
+		r := contract.Reading{Measured: at, Received: at, Seq: uint64(i), HasSeq: true}
 		r.Values.Set(contract.TempC, float64(i%7))
 		r.Values.Set(contract.Lat, float64(i%5))
 		s, ok := newSample(&r)

@@ -144,7 +144,7 @@ func (b *bench) overdue(now time.Time, i int) (alive []int64) {
 	for k, until := range alive {
 		if at >= until {
 			alive[k] = 0
-			b.due = append(b.due, int32(k)) //nolint:gosec // there are not that many
+			b.due = append(b.due, int32(k))
 		}
 	}
 	return alive

@@ -131,7 +131,7 @@ func (p *peer) start(ctx context.Context, s settings, dir string) error {
 		if err != nil {
 			return err
 		}
-		if err := os.WriteFile(filepath.Join(dir, name), raw, 0o600); err != nil {
+		if err := os.WriteFile(filepath.Join(dir, name), raw, 0o600); err != nil { //nolint:gosec // in our own folder
 			return err
 		}
 	}
@@ -286,10 +286,10 @@ func (p *peer) alerts(ctx context.Context) ([]peerAlert, error) {
 func (p *peer) watch(ctx context.Context, seen *sightings) error {
 	for pause(ctx, peerPoll) == nil {
 		list, err := p.alerts(ctx)
-		if err != nil {
-			if ctx.Err() != nil {
-				return nil
-			}
+		switch {
+		case ctx.Err() != nil:
+			return nil //nolint:nilerr // it was told to end
+		case err != nil:
 			return err
 		}
 		for _, a := range list {
