@@ -437,3 +437,25 @@ func TestAWarningSentLaterDoesNotMakeALateAlertGraver(t *testing.T) {
 		t.Errorf("%v by %+v, was %v by %+v", a.Severity, a.Explain.Inputs, was.Severity, was.Explain.Inputs)
 	}
 }
+
+// What has no measured value to show is told in words that a duty officer reads.
+func TestAConditionWithoutValuesIsToldInWords(t *testing.T) {
+	zh, en := alerts.Explain(alerts.Alert{Rule: "r", Summary: "s", Updated: noon, Evidence: []alerts.Evidence{
+		{Device: "S1", Field: "condition", Value: 1, Measured: noon},
+		{Field: "danger", Value: 4, Measured: noon, Note: "火险等级4级"},
+	}})
+	if !strings.Contains(zh, "S1 满足条件、") || strings.Contains(zh, "condition") || strings.Contains(zh, "  ") || !strings.Contains(en, "met the condition") {
+		t.Errorf("%s\n%s", zh, en)
+	}
+}
+
+// A file that was emptied, and an expression without end, are told in a line.
+func TestFaultsOfRuleFilesAreShort(t *testing.T) {
+	if _, err := alerts.ParseRules(nil); err == nil || !strings.Contains(err.Error(), "nothing is there") {
+		t.Errorf("empty: %v", err)
+	}
+	long := strings.Repeat("danger >= 5 or ", 4000) + "danger >= 5"
+	if _, err := alerts.ParseRules([]byte(strings.Replace(coRise, `rise("co_ppm", "10m") >= 20 and count("co_ppm", "10m") >= 3`, long, 1))); err == nil || len(err.Error()) > 1000 {
+		t.Errorf("%d bytes are told of an expression too long", len(fmt.Sprint(err)))
+	}
+}

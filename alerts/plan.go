@@ -286,11 +286,36 @@ func PlanOrder(
 	if t, ok := areas[a.Area]; ok {
 		where = "（" + areaName(t) + "）"
 	}
-	o.Text = fmt.Sprintf("%s%s。请%s，并立即应答。", strings.TrimRight(a.Summary, "。"), where, p.Kind.Chinese())
+	o.Text = fmt.Sprintf("%s%s%s。请%s，并立即应答。", strings.TrimRight(a.Summary, "。"), where, a.since(now), p.Kind.Chinese())
 	if len(picks) == 0 && !slices.Contains(o.Shortfalls, NobodyNotified) {
 		o.Shortfalls = append(o.Shortfalls, NobodyNotified)
 	}
 	return o, NewDeliveries(o, picks, now)
+}
+
+// since tells what was measured last after the alert was raised: a later order,
+// as of a fire that was refuted and shows itself again, rests on that and not on
+// what the summary tells.
+func (a *Alert) since(now time.Time) string {
+	if len(a.Evidence) == 0 {
+		return ""
+	}
+	last := a.Evidence[len(a.Evidence)-1].Measured
+	if !last.After(a.Raised) {
+		return ""
+	}
+	var told []string
+	for _, e := range a.Evidence {
+		if f, ok := contract.FieldByName(e.Field); ok && !f.Info().Bool && e.Measured.Equal(last) && e.Device == a.Device {
+			e.Note = ""
+			zh, _ := e.words()
+			told = append(told, zh)
+		}
+	}
+	if len(told) == 0 {
+		return ""
+	}
+	return "；" + clock(now, last) + " 测得" + strings.Join(told, "、")
 }
 
 // NewDeliveries makes one delivery per picked team, due at once.
