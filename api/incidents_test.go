@@ -173,7 +173,7 @@ func TestHushedAlertsAreToldAndFiltered(t *testing.T) {
 		}
 	}
 	x := into[v1.Alert](e.get("yixian", "/alerts/al-yixian").want(200))
-	if x.Hush == nil || x.Hush.By != "si-yixian" || x.Incident != "in-yixian" || !strings.Contains(x.Sentence, "现不提示：由静默 si-yixian") {
+	if x.Hush == nil || x.Hush.By != "si-yixian" || x.Incident != "in-yixian" || !strings.Contains(x.Sentence, "静默 si-yixian") {
 		t.Errorf("alert %+v", x)
 	}
 }
