@@ -50,6 +50,9 @@ func stepFire(now time.Time, rule *Rule, st SubjectState, in Input, ctx *Context
 		return st, nil
 	}
 	lim := rule.Fire.limits(rule.scale(ctx.Around))
+	if list == &st.window.live {
+		lim.past = st.window.past
+	}
 	markFrom(*list, at, &lim)
 	if r.Measured.After(st.Through) {
 		st.Through = r.Measured
@@ -107,6 +110,7 @@ func fireAnew(now time.Time, rule *Rule, st SubjectState, ctx *Context) (Subject
 		return st, out
 	}
 	lim := rule.Fire.limits(rule.scale(ctx.Around))
+	lim.past = st.window.past
 	for i := range live {
 		mark(live, i, &lim)
 	}

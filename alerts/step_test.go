@@ -470,3 +470,18 @@ func TestEvidenceIsTheNumberThatTheSensorSent(t *testing.T) {
 		}
 	}
 }
+
+// A sensor that reports every second fills its window in minutes: its usual
+// temperature is known all the same, and a rise above it counts.
+func TestAFireIsSeenBySensorsThatReportEverySecond(t *testing.T) {
+	s := tell(t, alerts.SensorFire)
+	second := 0
+	for ; second < 40*60; second++ {
+		s.sees(time.Duration(second)*time.Second, values{contract.TempC: 20 + float64(second%10)/10})
+	}
+	s.none("in ordinary weather")
+	for rise := range 6 * 60 {
+		s.sees(time.Duration(second+rise)*time.Second, values{contract.TempC: 20 + float64(rise)/12})
+	}
+	s.only()
+}

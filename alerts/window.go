@@ -15,7 +15,8 @@ import (
 const WindowSpan = 30 * time.Minute
 
 // maxSamples bounds each of a subject's two windows. At 1 Hz the live window
-// then holds the newest two minutes of them.
+// then holds the newest two to four minutes of them; what the temperature was
+// before is remembered apart.
 const maxSamples = 128
 
 // quantity is one independent sign of fire.
@@ -99,6 +100,32 @@ func (s *sample) merge(o *sample) (richer bool) {
 type Window struct {
 	live []sample // within WindowSpan of the newest
 	late []sample
+	past []warmth // temperatures of live samples that had to make room, thinned
+}
+
+// warmth is the temperature of a sample that is no longer kept: a sensor that
+// reports every second has its usual temperature all the same.
+type warmth struct {
+	measured int64   // ms since 1970
+	temp     float32 // °C
+}
+
+// pastEvery is how far apart they are kept, in measured time.
+const pastEvery = 20 * time.Second
+
+const maxPast = int(WindowSpan/pastEvery) + 1
+
+// remember keeps the temperatures of samples that go.
+func (w *Window) remember(gone []sample) {
+	for i := range gone {
+		s := &gone[i]
+		if n := len(w.past); s.has(qTemp) && !s.mute && (n == 0 || s.measured-w.past[n-1].measured >= pastEvery.Milliseconds()) {
+			w.past = append(w.past, warmth{s.measured, s.v[qTemp]})
+		}
+	}
+	if over := len(w.past) - maxPast; over > 0 {
+		w.past = append(w.past[:0], w.past[over:]...)
+	}
 }
 
 // insert puts s in its place by measured time. It returns where, and fresh
@@ -127,6 +154,9 @@ func (w *Window) insert(s sample) (in *[]sample, at int, fresh bool) {
 		if at < drop {
 			return in, -1, false // older than all that is kept
 		}
+		if in == &w.live {
+			w.remember(list[:drop])
+		}
 		list = append(list[:0], list[drop:]...)
 		at -= drop
 	}
@@ -150,11 +180,17 @@ func (w *Window) forget(s *sample) {
 // baseline is the median temperature over the span before the sample at i, the
 // newest third of it left out so that a rise does not hide in it. NaN when
 // fewer than three readings tell.
-func baseline(list []sample, i int, span time.Duration) float32 {
-	var temps [2 * maxSamples]float32
+func baseline(list []sample, i int, l *limits) float32 {
+	var temps [2*maxSamples + maxPast]float32
 	n := 0
-	to := list[i].measured - span.Milliseconds()/3
-	from := list[i].measured - span.Milliseconds()
+	to := list[i].measured - l.span.Milliseconds()/3
+	from := list[i].measured - l.span.Milliseconds()
+	for _, p := range l.past {
+		if p.measured > from && p.measured <= to {
+			temps[n] = p.temp
+			n++
+		}
+	}
 	for j := i - 1; j >= 0 && list[j].measured > from; j-- {
 		if list[j].measured <= to && list[j].has(qTemp) && !list[j].mute {
 			temps[n] = list[j].v[qTemp]
@@ -173,6 +209,7 @@ type limits struct {
 	suspect, strong, calm [numQuantities]float32 // by value; temperature: by rise
 	absSuspect, absStrong float32                // °C
 	span                  time.Duration
+	past                  []warmth // what the window remembers from before its first sample
 }
 
 func (f *FireRule) limits(scale float64) limits {
@@ -232,11 +269,16 @@ func rise(list []sample, i int, l *limits) float32 {
 			lowest = t
 		}
 	}
+	for _, p := range l.past {
+		if p.measured > from && p.temp < lowest {
+			lowest = p.temp
+		}
+	}
 	s.base = nan32
 	if s.v[qTemp]-lowest < l.calm[qTemp] {
 		return 0
 	}
-	if s.base = baseline(list, i, l.span); s.base != s.base {
+	if s.base = baseline(list, i, l); s.base != s.base {
 		return 0
 	}
 	return s.v[qTemp] - s.base
