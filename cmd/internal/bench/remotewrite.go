@@ -42,7 +42,7 @@ func appendSeries(b []byte, labels []byte, samples ...sampleAt) []byte {
 // encodeLabels makes the part of a TimeSeries that is the same each time.
 func encodeLabels(labels ...label) (out []byte) {
 	for _, l := range labels {
-		m := append([]byte{0x0a}, byte(len(l.name))) //nolint:gosec // our own names are short
+		m := append([]byte{0x0a}, byte(len(l.name)))               //nolint:gosec // our own names are short
 		m = append(append(m, l.name...), 0x12, byte(len(l.value))) //nolint:gosec // the same
 		m = append(m, l.value...)
 		out = binary.AppendUvarint(append(out, 0x0a), uint64(len(m)))
