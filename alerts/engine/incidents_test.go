@@ -364,7 +364,9 @@ func TestARefutedIncidentStopsOrdersUntilStrongerEvidence(t *testing.T) {
 		if len(is) != 2 || len(w.orders()) != 2 || w.only().Incident != is[0].ID {
 			t.Errorf("%d incidents, %d orders, alert of %q", len(is), len(w.orders()), w.only().Incident)
 		}
-		if !slices.ContainsFunc(w.orders(), func(o alerts.Order) bool { return strings.Contains(o.Text, "测得一氧化碳 90 ppm、烟雾 22 %/m") }) {
+		if !slices.ContainsFunc(w.orders(), func(o alerts.Order) bool {
+			return strings.Contains(o.Text, "测得一氧化碳 90 ppm、烟雾 22 %/m")
+		}) {
 			t.Error("no order tells what it is that was seen after the refutation")
 		}
 	})
