@@ -34,6 +34,11 @@ type Half struct {
 // its highest, lowest and sum to stand for the day: three quarters.
 const MinHours = 18
 
+// MinAfternoon is in how many of the six hours from 12:00 to 18:00 a station must
+// have measured temperature and humidity: a day without its afternoon has neither
+// its highest temperature nor its lowest humidity.
+const MinAfternoon = 4
+
 // The fields of weather, in the order in which Half has them.
 const (
 	temp = iota
@@ -86,6 +91,8 @@ func (o *Observation) missing(method string) string {
 		for i, n := range o.Hours {
 			add(n < MinHours, fieldNames[i])
 		}
+		add(o.Hours[temp] >= MinHours && math.IsNaN(o.Day.TempMaxC), "午后气温")
+		add(o.Hours[humidity] >= MinHours && math.IsNaN(o.Day.RHMinPct), "午后相对湿度")
 	}
 	if len(out) == 0 {
 		return ""
@@ -107,6 +114,7 @@ type Observer struct {
 type sums struct {
 	day   [numFields]Sum
 	hours [numFields]uint32 // bit by hour of the day
+	after [numFields]uint32 // bit by local hour, of the afternoon
 	noon  [numFields]Sum
 	rain  float64 // of the 24 hours to noon
 	rainy uint32  // hours of them in which rain was measured
@@ -164,6 +172,9 @@ func (o *Observer) Add(h Half) {
 				continue
 			}
 			s.hours[i] |= 1 << hour
+			if local := h.At.In(alerts.Zone).Hour(); local >= 12 && local < 18 {
+				s.after[i] |= 1 << local
+			}
 			if i == rain && h.At.Before(o.midnight) {
 				// While the day lasts this shows that rain is measured, and is itself
 				// yesterday's: twice it would put the last rain a day too late.
@@ -225,7 +236,7 @@ func (o *Observer) Observations() map[contract.DeviceID]Observation {
 			field *float64
 			value float64
 		}{{&x.Day.TempMaxC, s.day[temp].Max}, {&x.Day.RHMinPct, s.day[humidity].Min}, {&x.Day.WindMaxMS, s.day[wind].Max}, {&x.Day.RainMM, s.day[rain].Sum}} {
-			if x.Hours[i] >= MinHours {
+			if x.Hours[i] >= MinHours && (i > humidity || bits.OnesCount32(s.after[i]) >= MinAfternoon) {
 				*to.field = to.value
 			}
 		}

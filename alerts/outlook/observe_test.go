@@ -146,6 +146,23 @@ func TestAPartialDayIsNotEnough(t *testing.T) {
 	}
 }
 
+// Twenty hours are many, and tell nothing of the heat of the day when those that
+// lack are its afternoon.
+func TestADayWithoutItsAfternoonIsNotEnough(t *testing.T) {
+	for lacking, enough := range map[int]bool{0: true, 2: true, 3: false, 4: false} {
+		o := outlook.NewObserver(day0, local(day0+2, 0, 0))
+		for h := range 24 {
+			if h < 13 || h >= 13+lacking {
+				o.Add(steady(local(day0, h, 0), 20, 30, 3, 0))
+			}
+		}
+		got := o.Observations()["s-1"].Day
+		if math.IsNaN(got.TempMaxC) == enough || math.IsNaN(got.RHMinPct) == enough || math.IsNaN(got.WindMaxMS) || math.IsNaN(got.RainMM) {
+			t.Errorf("%d hours lacking: %+v", lacking, got)
+		}
+	}
+}
+
 func TestNoonIsKnownByTheHourAroundIt(t *testing.T) {
 	for name, c := range map[string]struct {
 		hour, minute int
