@@ -8,6 +8,7 @@ import (
 	"unicode/utf8"
 
 	"firewatch/alerts"
+	contract "firewatch/firmware-contracts"
 )
 
 func explained() alerts.Alert {
@@ -76,5 +77,21 @@ func TestASentenceIsBounded(t *testing.T) {
 	zh, _ := alerts.Explain(a)
 	if len(zh) > 2000 || !utf8.ValidString(zh) {
 		t.Errorf("%d bytes", len(zh))
+	}
+}
+
+// A sensor that fell silent while its alert stood brings its buffer: what was
+// calm since then ends the alert, and the end says that it came late.
+func TestABufferThatComesLateClosesTheQuestion(t *testing.T) {
+	s := tell(t, alerts.SensorFire)
+	s.calm(0, 10)
+	s.sees(11*time.Minute, values{smoke: 9, co: 60})
+	s.only()
+	s.at(3 * time.Hour)
+	for m := 12; m <= 60; m++ {
+		s.late(contract.Environment, time.Duration(m)*time.Minute, values{smoke: 0.1, co: 1, temp: 18, flame: 0})
+	}
+	if a := s.only(); a.State != alerts.Resolved || a.Explain.Outcome != alerts.LateCloses {
+		t.Errorf("%s, %q: %s", a.State, a.Explain.Outcome, reasons(a))
 	}
 }
