@@ -78,11 +78,14 @@ const strictly = `<?xml version="1.0" encoding="UTF-8"?>
 
 // schemaSees says whether the schema, which knows nothing of the rules in the
 // text, is to find the fault too.
-type schemaSees bool
+type schemaSees uint8
 
 const (
-	inSchema schemaSees = true
-	inText   schemaSees = false
+	inSchema schemaSees = iota
+	inText
+	// disputed is what versions of libxml2 judge differently: blanks in a URI,
+	// integers of more than 24 digits, a wildcard that comes too early.
+	disputed
 )
 
 // mutations each make one document of strictly. An empty want is a valid one.
@@ -175,9 +178,9 @@ var mutations = []struct {
 	{"altitude with exponent", ">100.5<", ">1e2<", inSchema, "no decimal number"},
 	{"ceiling", ">200<", ">INF<", inSchema, "no decimal number"},
 	{"web", ">http://example.org/a?b=c<", ">http://[example<", inSchema, "no URI"},
-	{"web with a blank", ">http://example.org/a?b=c<", ">see our page<", inSchema, "no URI"},
+	{"web with a blank", ">http://example.org/a?b=c<", ">see our page<", disputed, "no URI"},
 	{"web with a broken escape", ">http://example.org/a?b=c<", ">http://example.org/%zz<", inSchema, "no URI"},
-	{"uri", ">http://example.org/map.png<", ">http://exa mple.org/<", inSchema, "no URI"},
+	{"uri", ">http://example.org/map.png<", ">http://exa mple.org/<", disputed, "no URI"},
 
 	// What stands in the text alone.
 	{"blank in the identifier", "13060041600000_20260314080000", "a b", inText, "identifier: "},
@@ -246,7 +249,7 @@ var mutations = []struct {
 	{"points over lines", " 39.6,115.6 ", "\n\t39.6,115.6\r\n", inSchema, ""},
 	{"circle of nothing", "38.93,113.85 12.5", "38.93,113.85 0", inSchema, ""},
 	{"negative altitude", ">100.5<", ">-.5<", inSchema, ""},
-	{"a large size", ">12<", ">123456789012345678901234567890<", inSchema, ""},
+	{"a large size", ">12<", ">123456789012345678901234567890<", disputed, ""},
 	{"a size between blanks", ">12<", "> 12 <", inSchema, ""},
 	{"a URI in Chinese", ">http://example.org/a?b=c<", ">http://example.org/保定<", inSchema, ""},
 	{"a relative URI", ">http://example.org/map.png<", ">map.png<", inSchema, ""},
@@ -255,7 +258,7 @@ var mutations = []struct {
 	{"prefix", "<note>a note</note>", `<c:note xmlns:c="urn:oasis:names:tc:emergency:cap:1.2">a note</c:note>`, inSchema, ""},
 	{"signature", "</alert>", `<Signature xmlns="http://www.w3.org/2000/09/xmldsig#"><SignedInfo Id="x"/></Signature></alert>`, inSchema, ""},
 	{"two signatures", "</alert>", strings.Repeat(`<Signature xmlns="http://www.w3.org/2000/09/xmldsig#"/>`, 2) + "</alert>", inSchema, ""},
-	{"signature before info", "<info>", `<Signature xmlns="http://www.w3.org/2000/09/xmldsig#"/><info>`, inSchema, "info[1]: stands too late: it comes before the signature"},
+	{"signature before info", "<info>", `<Signature xmlns="http://www.w3.org/2000/09/xmldsig#"/><info>`, disputed, "info[1]: stands too late: it comes before the signature"},
 }
 
 // mutated is strictly with one change.
@@ -328,7 +331,7 @@ func TestCheckAgreesWithTheSchema(t *testing.T) {
 	}
 	for i, valid := range xmllint(t, docs) {
 		m := mutations[i]
-		if want := m.want == "" || m.sees == inText; valid != want {
+		if want := m.want == "" || m.sees == inText; valid != want && m.sees != disputed {
 			t.Errorf("%s: by the schema it is valid: %v, here %q", m.name, valid, m.want)
 		}
 	}
