@@ -68,11 +68,9 @@ func (p *SeriesPlan) fields(yield func(int, contract.Field) bool) {
 // plan names, once, for all conditions. It is no durable state: the feed fills
 // it again.
 type Series struct {
-	plan  *SeriesPlan
-	rings []*ring // of the plan's fields, in their order; nil: none has come
-	// newest is the newest measured time, heard the newest time of receipt, in ms
-	// since 1970; 0: none.
-	newest, heard int64
+	plan   *SeriesPlan
+	rings  []*ring // of the plan's fields, in their order; nil: none has come
+	newest int64   // measured time, ms since 1970; 0: none
 }
 
 // NewSeries makes an empty one.
@@ -103,7 +101,7 @@ func (s *Series) ring(f contract.Field) *ring {
 // Add puts a reading's values in their places.
 func (s *Series) Add(r *contract.Reading) {
 	t, heard := r.Measured.UnixMilli(), r.Received.UnixMilli()
-	s.newest, s.heard = max(s.newest, t), max(s.heard, heard)
+	s.newest = max(s.newest, t)
 	for f, x := range r.Values.All() {
 		i, ok := s.plan.slot(f)
 		if !ok {
